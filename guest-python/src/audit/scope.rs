@@ -1,0 +1,87 @@
+//! Which names a scope binds itself, so that a variable called `input` is not taken for the builtin.
+//!
+//! Counting a binding too few costs a false finding, one too many would let a builtin through; so only what
+//! binds for certain counts, and never what is bound in a class body, where Python looks further at run time.
+
+use std::collections::HashSet;
+
+use ruff_python_ast::visitor::{self, Visitor};
+use ruff_python_ast::{ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt};
+
+#[derive(Default)]
+pub struct Scope<'a> {
+    pub bound: HashSet<&'a str>,
+    pub is_class: bool,
+}
+
+impl<'a> Scope<'a> {
+    pub fn function(parameters: Option<&'a Parameters>, body: &'a [Stmt]) -> Self {
+        let mut scope = Self::default();
+        if let Some(parameters) = parameters {
+            scope.bound.extend(parameters.iter().map(|parameter| parameter.name().as_str()));
+        }
+        scope.visit_body(body);
+        scope
+    }
+
+    pub fn class(body: &'a [Stmt]) -> Self {
+        let mut scope = Self::function(None, body);
+        scope.is_class = true;
+        scope
+    }
+}
+
+impl<'a> Visitor<'a> for Scope<'a> {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        match statement {
+            Stmt::FunctionDef(function) => {
+                self.bound.insert(function.name.as_str());
+            }
+            Stmt::ClassDef(class) => {
+                self.bound.insert(class.name.as_str());
+            }
+            Stmt::Import(import) => {
+                for alias in &import.names {
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+                    self.bound.insert(name.split('.').next().unwrap_or(name));
+                }
+            }
+            Stmt::ImportFrom(import) => {
+                for alias in &import.names {
+                    self.bound.insert(alias.asname.as_ref().unwrap_or(&alias.name).as_str());
+                }
+            }
+            _ => visitor::walk_stmt(self, statement),
+        }
+    }
+
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        match expression {
+            Expr::Name(name) if matches!(name.ctx, ExprContext::Store) => {
+                self.bound.insert(name.id.as_str());
+            }
+            // Scopes of their own.
+            Expr::Lambda(_) | Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) => {}
+            _ => visitor::walk_expr(self, expression),
+        }
+    }
+
+    fn visit_except_handler(&mut self, handler: &'a ExceptHandler) {
+        let ExceptHandler::ExceptHandler(named) = handler;
+        if let Some(name) = &named.name {
+            self.bound.insert(name.as_str());
+        }
+        visitor::walk_except_handler(self, handler);
+    }
+
+    fn visit_pattern(&mut self, pattern: &'a Pattern) {
+        let captured = match pattern {
+            Pattern::MatchAs(named) => named.name.as_ref(),
+            Pattern::MatchStar(named) => named.name.as_ref(),
+            Pattern::MatchMapping(named) => named.rest.as_ref(),
+            _ => None,
+        };
+        self.bound.extend(captured.map(|name| name.as_str()));
+        visitor::walk_pattern(self, pattern);
+    }
+}

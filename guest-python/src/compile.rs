@@ -1,0 +1,82 @@
+//! From a method body to code: parsed as a module, made the body of a function as a syntax tree, compiled.
+//!
+//! The wrapper is never text around text, so no body can close it early.
+
+use ruff_python_ast::{self as ast, Suite};
+use ruff_source_file::{SourceFile, SourceFileBuilder};
+use ruff_text_size::TextRange;
+use rustpython_vm::compiler::{self, CompileError, CompileOpts, codegen, parser};
+
+/// Why a body cannot be compiled, and where.
+pub struct SyntaxError {
+    pub message: String,
+    /// Both counted from 1.
+    pub line: u32,
+    pub column: u32,
+}
+
+impl From<CompileError> for SyntaxError {
+    fn from(error: CompileError) -> Self {
+        let (line, column) = error.python_location();
+        let position = |number: usize| u32::try_from(number.max(1)).unwrap_or(u32::MAX);
+        Self { message: error.to_string(), line: position(line), column: position(column) }
+    }
+}
+
+/// A parsed body and the file it stands for in tracebacks.
+pub struct Body {
+    pub statements: Suite,
+    pub file: SourceFile,
+}
+
+/// How tracebacks call the file of a method.
+pub fn file_name(method: &str) -> String {
+    format!("<{method}>")
+}
+
+pub fn parse(method: &str, source: &str) -> Result<Body, SyntaxError> {
+    let file = SourceFileBuilder::new(file_name(method), source).finish();
+    compiler::pre_parse_source_error(&file)?;
+    let parsed = parser::parse_module(source)
+        .map_err(|error| CompileError::from_ruff_parse_error(error, &file, compiler::Mode::Exec))?;
+    let statements = parsed.into_syntax().body;
+    Ok(Body { statements, file })
+}
+
+/// Compiles `def METHOD(self, *args, **kwargs): BODY`.
+pub fn compile(method: &str, body: Body) -> Result<compiler::CodeObject, SyntaxError> {
+    let module = ast::Mod::Module(wrap(method, body.statements)?);
+    let options = CompileOpts::default();
+    compiler::too_deeply_nested_error(&module, &body.file, options.recursion_limit)?;
+    if let Some(error) = compiler::unsupported_grammar_error(&module, &body.file) {
+        return Err(error.into());
+    }
+    codegen::compile::compile_top(module, body.file, compiler::Mode::Exec, options)
+        .map_err(|error| CompileError::from(error).into())
+}
+
+/// A module whose only statement is the function with these statements as its body.
+fn wrap(method: &str, statements: Suite) -> Result<ast::ModModule, SyntaxError> {
+    let template = format!("def {method}(self, *args, **kwargs): pass");
+    let unusable = || SyntaxError { message: format!("'{method}' is not a method name"), line: 1, column: 1 };
+    let mut module = parser::parse_module(&template).map_err(|_| unusable())?.into_syntax();
+    let [ast::Stmt::FunctionDef(function)] = module.body.as_mut_slice() else { return Err(unusable()) };
+    function.body = statements;
+    // The template's text is not the body's: its places all become the body's beginning.
+    let start = TextRange::default();
+    function.range = start;
+    function.name.range = start;
+    let parameters = &mut *function.parameters;
+    parameters.range = start;
+    for parameter in &mut parameters.args {
+        parameter.range = start;
+        parameter.parameter.range = start;
+        parameter.parameter.name.range = start;
+    }
+    for parameter in [&mut parameters.vararg, &mut parameters.kwarg].into_iter().flatten() {
+        parameter.range = start;
+        parameter.name.range = start;
+    }
+    module.range = start;
+    Ok(module)
+}

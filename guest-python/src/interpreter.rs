@@ -1,0 +1,88 @@
+//! The one interpreter of this instance: how it is built, what it has imported, how it is entered.
+
+use std::cell::OnceCell;
+
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::compiler::Mode;
+use rustpython_vm::{Context, Interpreter, PyResult, Settings, VirtualMachine};
+
+use crate::{receiver, run};
+
+thread_local! {
+    static INTERPRETER: OnceCell<Interpreter> = const { OnceCell::new() };
+}
+
+/// Stand-ins for what has no meaning without an operating system, and the seeding of what is random.
+const PRELUDE: &str = include_str!("prelude.py");
+
+/// How tracebacks call the prelude's file.
+pub const PRELUDE_FILE: &str = "<prelude>";
+
+/// Modules imported before the snapshot, so that no method pays for importing them.
+const IMPORTED: &str = include_str!("imported.txt");
+
+pub fn init() {
+    let interpreter = build();
+    let failures = interpreter.enter(prepare);
+    assert!(failures.is_empty(), "the interpreter cannot be prepared:\n{}", failures.join("\n"));
+    interpreter.enter(|vm| {
+        run::warm(vm);
+        assert!(settle(vm).is_ok(), "the garbage collector cannot be set up");
+    });
+    INTERPRETER.with(|cell| {
+        assert!(cell.set(interpreter).is_ok(), "init was called twice");
+    });
+}
+
+pub fn enter<R>(work: impl FnOnce(&VirtualMachine) -> R) -> R {
+    INTERPRETER.with(|cell| cell.get().expect("init comes first").enter(work))
+}
+
+fn build() -> Interpreter {
+    let mut settings = Settings::default();
+    settings.isolated = true;
+    settings.ignore_environment = true;
+    settings.import_site = false;
+    settings.user_site_directory = false;
+    settings.write_bytecode = false;
+    settings.install_signal_handlers = false;
+    settings.allow_external_library = false;
+    // One seed for all: the order of a set of strings is the same in every run.
+    settings.hash_seed = Some(0);
+    let builder = Interpreter::builder(settings);
+    let context = Context::genesis();
+    builder
+        .add_native_modules(&rustpython_stdlib::stdlib_module_defs(context))
+        .add_native_module(receiver::module_def(context))
+        .add_frozen_modules(rustpython_pylib::FROZEN_STDLIB)
+        .build()
+}
+
+/// Runs the prelude and imports the library; the tracebacks of what failed.
+fn prepare(vm: &VirtualMachine) -> Vec<String> {
+    let imports = IMPORTED.lines().map(|module| vm.import(module, 0).map(drop));
+    std::iter::once_with(|| prelude(vm)).chain(imports).filter_map(Result::err).map(|error| shown(&error, vm)).collect()
+}
+
+fn prelude(vm: &VirtualMachine) -> PyResult<()> {
+    let scope = vm.new_scope_with_builtins();
+    let code = vm
+        .compile(PRELUDE, Mode::Exec, PRELUDE_FILE)
+        .map_err(|error| error.into_pyexception(vm, Some(PRELUDE)))?;
+    vm.run_code_obj(code, scope).map(drop)
+}
+
+/// Takes all that exists now out of the garbage collector's sight, so that no run walks over the library.
+fn settle(vm: &VirtualMachine) -> PyResult<()> {
+    let gc = vm.import("gc", 0)?;
+    vm.call_method(&gc, "collect", ())?;
+    vm.call_method(&gc, "freeze", ())?;
+    Ok(())
+}
+
+fn shown(error: &PyBaseExceptionRef, vm: &VirtualMachine) -> String {
+    let mut text = String::new();
+    // An exception that cannot be written is still one line of the list.
+    let _ = vm.write_exception(&mut text, error);
+    text
+}

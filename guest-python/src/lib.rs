@@ -1,0 +1,43 @@
+//! The guest: RustPython as a WebAssembly component that audits and runs method bodies.
+//!
+//! `init` builds the interpreter before the snapshot is taken; `audit` and `run` are each called once in a
+//! fresh instance of it. Nothing in here is trusted by the host.
+
+mod audit;
+mod compile;
+mod failure;
+mod interpreter;
+mod json;
+mod receiver;
+mod run;
+
+wit_bindgen::generate!({ path: "../wit", world: "python" });
+
+use exports::aura::python::auditor::{self, Finding, Policy};
+use exports::aura::python::runner::{self, Call, Failure, Returned};
+
+struct Component;
+
+impl Guest for Component {
+    fn init() {
+        interpreter::init();
+    }
+}
+
+impl auditor::Guest for Component {
+    fn audit(source: String, policy: Policy) -> Vec<Finding> {
+        audit::audit(&source, &policy)
+    }
+}
+
+impl runner::Guest for Component {
+    fn warm() {
+        interpreter::enter(run::warm);
+    }
+
+    fn run(call: Call) -> Result<Returned, Failure> {
+        interpreter::enter(|vm| run::run(call, vm))
+    }
+}
+
+export!(Component);
