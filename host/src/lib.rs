@@ -1,0 +1,13 @@
+//! AURA: objects that write the methods they lack.
+//!
+//! Dependencies point one way: `api` and `cli` use `orchestrator`, which uses `mind`, `sandbox` and `store`
+//! through their traits, and all of them use `object`, the domain. `main` wires the implementations.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod mind;
+pub mod object;
+pub mod orchestrator;
+pub mod sandbox;
+pub mod store;

@@ -1,0 +1,52 @@
+//! The domain: objects, methods, messages, invocations, and the names of what can go wrong.
+//!
+//! Plain values without I/O. Everything that comes from outside is parsed into one of these types at the
+//! border and is not checked again inside. Nothing here may use the other folders of this crate.
+
+mod fault;
+mod id;
+mod invocation;
+mod json;
+mod message;
+mod method;
+mod monologue;
+mod quota;
+
+pub use fault::{ExceptionDetail, Fault, FailedAttempt, Finding, Kind};
+pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
+pub use invocation::{Invocation, InvocationOutcome};
+pub use json::{Json, JsonError, MAX_DEPTH};
+pub use message::{Message, MessageStatus, NewMessage};
+pub use method::{Author, Digest, Method, Provenance, Source};
+pub use monologue::{Event, Step};
+pub use quota::{CEILING, Quota, QuotaOverride};
+
+use serde::{Deserialize, Serialize};
+
+/// An object of the Living Image, as it stands at one revision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    pub id: ObjectId,
+    pub rev: Rev,
+    /// Always a JSON object.
+    pub attributes: Json,
+    /// Names of its own methods, sorted.
+    pub methods: Vec<MethodName>,
+    /// Its prototypes in the order in which they are searched.
+    pub prototypes: Vec<ObjectId>,
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    #[must_use]
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
