@@ -1,0 +1,39 @@
+//! What stops an isolate from inside: memory, output, and the end of its cycle.
+
+use thiserror::Error;
+use wasmtime::ResourceLimiter;
+
+/// Reasons of our own to end a run, raised as a trap.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Stop {
+    #[error("memory limit")]
+    Memory,
+    #[error("output limit")]
+    Output,
+    #[error("the cycle ends")]
+    Aborted,
+    #[error("the guest sent what it may not: {0}")]
+    Misbehaved(&'static str),
+}
+
+/// Counts linear memory against the quota. Growth beyond it ends the run, so that no method can look at how
+/// much memory it may use.
+#[derive(Debug)]
+pub struct Memory {
+    pub limit: usize,
+    pub peak: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limit {
+            return Err(Stop::Memory.into());
+        }
+        self.peak = self.peak.max(desired);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 100_000)
+    }
+}

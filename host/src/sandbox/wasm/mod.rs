@@ -1,0 +1,231 @@
+//! The sandbox on wasmtime: the guest's image, ready isolates, and the two calls into them.
+
+mod engine;
+mod image;
+mod isolate;
+mod limits;
+mod policy;
+mod ready;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+
+pub use engine::thread_stack_bytes;
+pub use image::LoadError;
+
+use self::bindings::exports::aura::python::{auditor, runner};
+use self::isolate::State;
+use self::ready::{Isolate, Ready};
+use super::{Call, Outcome, Reply, Run, SYNTAX_RULE, Sandbox, Send, Sends, Verdict};
+use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, ObjectId, Quota, Source, Timestamp};
+
+mod bindings {
+    //! What `wit/aura.wit` says, as Rust.
+    wasmtime::component::bindgen!({ path: "../wit", world: "python", imports: { default: trappable } });
+}
+
+/// Told about the long steps of a first start.
+pub trait Progress {
+    fn step(&self, name: &str);
+    fn done(&self);
+}
+
+/// Isolates kept ready for messages to come.
+const READY: usize = 8;
+/// What an audit may use.
+const AUDIT: Quota = Quota { fuel: 2_000_000_000, wall_ms: 5_000, memory_bytes: 256 << 20, output_bytes: 0 };
+/// The most findings and the longest texts taken over from the guest.
+const MAX_FINDINGS: usize = 100;
+const MAX_TEXT: usize = 16 << 10;
+
+pub struct WasmSandbox {
+    ready: Arc<Ready>,
+    policy: auditor::Policy,
+    guest_digest: Digest,
+    config_digest: Digest,
+}
+
+impl WasmSandbox {
+    /// Loads the guest; the first time for this guest and machine that takes its snapshot and compiles it.
+    pub fn load(guest: &Path, cache: &Path, progress: &dyn Progress) -> Result<Self, LoadError> {
+        // Every run may nest to the full depth.
+        let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
+        let isolates = u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX);
+        let (engine, config_digest) = engine::engine(isolates)?;
+        let (component, guest_digest) = image::load(&engine, &config_digest, guest, cache, progress)?;
+        let mut linker = Linker::new(&engine);
+        isolate::link(&mut linker)?;
+        let ready = Ready::start(bindings::PythonPre::new(linker.instantiate_pre(&component)?)?, READY)?;
+        let policy = policy::built_in().map_err(|error| LoadError::Guest(wasmtime::Error::msg(error.to_string())))?;
+        let weak = engine.weak();
+        thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                thread::sleep(Duration::from_millis(engine::EPOCH_MS));
+            }
+        })?;
+        Ok(Self { ready, policy, guest_digest, config_digest })
+    }
+
+    /// Calls into a fresh isolate under a quota. The outer error is what ended it.
+    fn enter<T>(
+        &self,
+        quota: Quota,
+        begin: impl FnOnce(&mut State),
+        call: impl FnOnce(&bindings::Python, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
+    ) -> (wasmtime::Result<T>, Spent) {
+        let isolate = match self.ready.take() {
+            Ok(isolate) => isolate,
+            Err(error) => return (Err(error), Spent::default()),
+        };
+        let Isolate { mut store, python } = isolate;
+        begin(store.data_mut());
+        let started = store.set_fuel(quota.fuel);
+        store.set_epoch_deadline(isolate::epochs(quota.wall_ms));
+        let result = started.and_then(|()| call(&python, &mut store));
+        let left = store.get_fuel().unwrap_or(0);
+        let state = store.data_mut();
+        state.finish();
+        let spent = Spent {
+            fuel: quota.fuel.saturating_sub(left),
+            peak: state.memory.peak as u64,
+            output: std::mem::take(&mut state.output),
+            refused: state.refused.take(),
+        };
+        self.ready.discard(Isolate { store, python });
+        (result, spent)
+    }
+}
+
+/// What a run left behind, however it ended.
+#[derive(Default)]
+struct Spent {
+    fuel: u64,
+    peak: u64,
+    output: String,
+    refused: Option<Fault>,
+}
+
+impl Sandbox for WasmSandbox {
+    fn run(&self, call: &Call, sends: &mut dyn Sends) -> Run {
+        let given = runner::Call {
+            receiver: call.receiver.to_string(),
+            method: call.method.to_string(),
+            source: call.source.as_str().to_owned(),
+            attributes: call.attributes.get().to_owned(),
+            inherited: call.inherited.get().to_owned(),
+            args: call.args.get().to_owned(),
+            kwargs: call.kwargs.get().to_owned(),
+            seed: call.seed,
+        };
+        // SAFETY: `enter` calls `finish` before it returns, and `sends` outlives `enter`.
+        let begin = |state: &mut State| unsafe { state.begin(call.receiver.clone(), call.time, call.quota, sends) };
+        let (result, spent) =
+            self.enter(call.quota, begin, |python, store| python.aura_python_runner().call_run(store, &given));
+        let outcome = match result {
+            Ok(Ok(returned)) => finished(returned),
+            Ok(Err(failure)) => Outcome::Failed(failed(failure, spent.refused, call.quota)),
+            Err(error) => isolate::fault(&error, call.quota).map_or(Outcome::Aborted, Outcome::Failed),
+        };
+        Run { outcome, output: spent.output, fuel_used: spent.fuel, peak_memory_bytes: spent.peak }
+    }
+
+    fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
+        let mut nobody = Nobody;
+        let (sender, time) = (ObjectId::parse("nil").map_err(|error| Fault::new(Kind::Internal, error.to_string()))?, Timestamp(0));
+        // SAFETY: `enter` calls `finish` before it returns, and `nobody` outlives `enter`.
+        let begin = |state: &mut State| unsafe { state.begin(sender, time, AUDIT, &mut nobody) };
+        let (result, _) = self.enter(AUDIT, begin, |python, store| {
+            python.aura_python_auditor().call_audit(store, source.as_str(), &self.policy)
+        });
+        match result {
+            Ok(findings) if findings.is_empty() => Ok(Verdict::Accepted),
+            Ok(findings) => Ok(Verdict::Rejected(findings.into_iter().take(MAX_FINDINGS).map(finding).collect())),
+            Err(error) => match isolate::fault(&error, AUDIT) {
+                // Whatever brings the parser down is no method.
+                Some(fault) if fault.kind != Kind::Internal => Ok(Verdict::Rejected(vec![Finding {
+                    rule: SYNTAX_RULE.to_owned(),
+                    message: format!("The audit could not read the body: {}.", fault.message.replace("the method", "it")),
+                    line: 1,
+                    column: 1,
+                }])),
+                fault => Err(fault.unwrap_or_else(|| Fault::new(Kind::Internal, "the audit was aborted"))),
+            },
+        }
+    }
+
+    fn guest_digest(&self) -> &Digest {
+        &self.guest_digest
+    }
+
+    fn config_digest(&self) -> &Digest {
+        &self.config_digest
+    }
+}
+
+/// Answers the sends of an audit, which makes none.
+struct Nobody;
+
+impl Sends for Nobody {
+    fn send(&mut self, _: Send) -> Option<Reply> {
+        None
+    }
+}
+
+fn finished(returned: runner::Returned) -> Outcome {
+    let read = || {
+        let result = isolate::json(returned.value)?;
+        let attributes = returned.attributes.map(isolate::object).transpose()?;
+        Ok::<_, limits::Stop>(Outcome::Returned { result, attributes })
+    };
+    read().unwrap_or_else(|stop| Outcome::Failed(Fault::new(Kind::Internal, stop.to_string())))
+}
+
+fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fault {
+    let raised = match failure {
+        runner::Failure::Covenant(text) => return Fault::new(Kind::CovenantViolation, cut(text)),
+        runner::Failure::Raised(raised) => raised,
+    };
+    let exception =
+        ExceptionDetail { class: cut(raised.class), line: raised.line, traceback: cut(raised.traceback) };
+    let text = cut(raised.text);
+    if exception.class == "MemoryError" {
+        return Fault { exception: Some(exception), ..isolate::memory(quota) };
+    }
+    // A send that was not answered keeps the kind of its own failure.
+    if let (Some(kind), Some(fault)) = (raised.refusal, refused)
+        && format!("{:?}", fault.kind) == kind
+    {
+        return Fault { message: text, exception: Some(exception), ..Fault::new(fault.kind, "") };
+    }
+    let message = match (text.is_empty(), exception.line) {
+        (true, None) => exception.class.clone(),
+        (true, Some(line)) => format!("{} (line {line})", exception.class),
+        (false, None) => format!("{}: {text}", exception.class),
+        (false, Some(line)) => format!("{}: {text} (line {line})", exception.class),
+    };
+    Fault { exception: Some(exception), ..Fault::new(Kind::PythonException, message) }
+}
+
+fn finding(finding: auditor::Finding) -> Finding {
+    let auditor::Finding { rule, message, line, column } = finding;
+    Finding { rule: cut(rule), message: cut(message), line, column }
+}
+
+/// At most [`MAX_TEXT`] bytes of a text from the guest.
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let mut end = MAX_TEXT;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! Isolates made and warmed before their message arrives, and cleared away after it was answered.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+
+use wasmtime::Store;
+
+use super::bindings::{Python, PythonPre};
+use super::isolate::{self, State};
+
+/// A fresh instance of the guest, warmed.
+pub struct Isolate {
+    pub store: Store<State>,
+    pub python: Python,
+}
+
+/// Keeps some isolates ready. A thread of its own makes them and throws the used ones away, so that neither
+/// is in the way of a message; when it cannot keep up, the caller does the same work itself.
+pub struct Ready {
+    pre: PythonPre<State>,
+    shelf: Mutex<Shelf>,
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Shelf {
+    fresh: Vec<Isolate>,
+    used: Vec<Isolate>,
+}
+
+impl Ready {
+    pub fn start(pre: PythonPre<State>, capacity: usize) -> std::io::Result<Arc<Self>> {
+        let ready = Arc::new(Self { pre, shelf: Mutex::default(), changed: Condvar::new(), capacity });
+        let weak = Arc::downgrade(&ready);
+        thread::Builder::new().name("ready".to_owned()).spawn(move || keep(&weak))?;
+        Ok(ready)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fresh isolate.
+    pub fn take(&self) -> wasmtime::Result<Isolate> {
+        let fresh = self.shelf().fresh.pop();
+        self.changed.notify_one();
+        match fresh {
+            Some(isolate) => Ok(isolate),
+            None => self.make(),
+        }
+    }
+
+    /// Throws a used isolate away, soon.
+    pub fn discard(&self, isolate: Isolate) {
+        let mut shelf = self.shelf();
+        if shelf.used.len() < self.capacity {
+            shelf.used.push(isolate);
+            drop(shelf);
+            self.changed.notify_one();
+        }
+    }
+
+    fn make(&self) -> wasmtime::Result<Isolate> {
+        let mut store = Store::new(self.pre.engine(), State::bare());
+        isolate::unlimited(&mut store)?;
+        let python = self.pre.instantiate(&mut store)?;
+        python.aura_python_runner().call_warm(&mut store)?;
+        Ok(Isolate { store, python })
+    }
+}
+
+/// The work of the thread: ends when the sandbox is gone.
+fn keep(ready: &Weak<Ready>) {
+    loop {
+        let Some(ready) = ready.upgrade() else { return };
+        let mut shelf = ready.shelf();
+        let used = std::mem::take(&mut shelf.used);
+        let missing = ready.capacity.saturating_sub(shelf.fresh.len());
+        if used.is_empty() && missing == 0 {
+            let idle = std::time::Duration::from_millis(200);
+            drop(ready.changed.wait_timeout(shelf, idle));
+            continue;
+        }
+        drop(shelf);
+        drop(used);
+        if missing > 0
+            && let Ok(isolate) = ready.make()
+        {
+            ready.shelf().fresh.push(isolate);
+        }
+    }
+}
