@@ -1,0 +1,103 @@
+//! Messages: the durable inbox and the record of what became of each.
+
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
+
+use super::columns::Document;
+use crate::object::{Message, MessageId, MessageStatus};
+use crate::store::{Accepted, MAX_PAGE, MessageFilter, Result};
+
+/// Takes the message in, unless its key or the message itself was taken in before.
+pub(super) fn accept(image: &Connection, message: &Message, key: Option<&str>) -> Result<Accepted> {
+    let before = find(
+        image,
+        "SELECT record FROM Messages WHERE idempotency_key = ?1 OR id = ?2",
+        params![key, message.message_id],
+    )?;
+    if let Some(before) = before {
+        return Ok(Accepted::Before(before));
+    }
+    image
+        .prepare_cached(
+            "INSERT INTO Messages (id, idempotency_key, target, status, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            message.message_id,
+            key,
+            message.target_object_id,
+            message.status.as_str(),
+            Document(message)
+        ])?;
+    Ok(Accepted::New)
+}
+
+/// Replaces the record of a message, or makes it.
+pub(super) fn write(image: &Connection, message: &Message) -> Result<()> {
+    image
+        .prepare_cached(
+            "INSERT INTO Messages (id, target, status, record) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, record = excluded.record",
+        )?
+        .execute(params![
+            message.message_id,
+            message.target_object_id,
+            message.status.as_str(),
+            Document(message)
+        ])?;
+    Ok(())
+}
+
+pub(super) fn read(image: &Connection, id: MessageId) -> Result<Option<Message>> {
+    find(image, "SELECT record FROM Messages WHERE id = ?1", [id])
+}
+
+pub(super) fn is_finished(image: &Connection, id: MessageId) -> Result<bool> {
+    let (completed, failed) = (MessageStatus::Completed.as_str(), MessageStatus::Failed.as_str());
+    let finished = image
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM Messages WHERE id = ?1 AND status IN (?2, ?3))")?
+        .query_row(params![id, completed, failed], |row| row.get(0))?;
+    Ok(finished)
+}
+
+/// Newest first.
+pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Vec<Message>> {
+    let mut sql = "SELECT record FROM Messages WHERE TRUE".to_owned();
+    if filter.after.is_some() {
+        sql += " AND sequence < (SELECT sequence FROM Messages WHERE id = ?1)";
+    }
+    if filter.target.is_some() {
+        sql += " AND target = ?2";
+    }
+    match (filter.status, &filter.target) {
+        (None, _) => {}
+        (Some(_), None) => sql += " AND status = ?3",
+        // Kept from choosing the index: that of the target is narrower and holds the status too.
+        (Some(_), Some(_)) => sql += " AND +status = ?3",
+    }
+    sql += " ORDER BY sequence DESC LIMIT ?4";
+    let status = filter.status.map(MessageStatus::as_str);
+    collect(image, &sql, params![filter.after, filter.target, status, filter.limit.min(MAX_PAGE)])
+}
+
+/// Oldest first.
+pub(super) fn unfinished(image: &Connection) -> Result<Vec<Message>> {
+    let (accepted, running) = (MessageStatus::Accepted.as_str(), MessageStatus::Running.as_str());
+    collect(
+        image,
+        "SELECT record FROM Messages WHERE status IN (?1, ?2) ORDER BY sequence",
+        [accepted, running],
+    )
+}
+
+fn find(image: &Connection, sql: &str, parameters: impl Params) -> Result<Option<Message>> {
+    let found =
+        image.prepare_cached(sql)?.query_row(parameters, |row| row.get::<_, Document<_>>(0)).optional()?;
+    Ok(found.map(|record| record.0))
+}
+
+fn collect(image: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<Message>> {
+    let messages = image
+        .prepare_cached(sql)?
+        .query_map(parameters, |row| Ok(row.get::<_, Document<_>>(0)?.0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(messages)
+}
