@@ -1,0 +1,118 @@
+//! The mind behind Ollama's `/api/chat`, held to a JSON schema.
+//!
+//! Requests are `ollama-rs`'s types. Answers are read by [`Frames`], because that crate's stream drops a chunk that
+//! ends inside a character and has no bound.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ollama_rs::generation::chat::ChatMessage;
+use ollama_rs::generation::chat::request::ChatMessageRequest;
+use ollama_rs::models::ModelOptions;
+use serde_json::Value;
+
+use super::frames::{Frames, Words};
+use super::http::Server;
+use super::persona::Persona;
+use super::prompt::{self, Role};
+use super::{Answer, Mandate, Mind, MindError, Said};
+
+const CURE: &str = "start it with `ollama serve`, or set OLLAMA_HOST to where it is";
+
+pub struct Ollama {
+    server: Server,
+    persona: Persona,
+}
+
+impl Ollama {
+    pub fn new(base_url: &str, persona: Persona, timeout: Duration) -> Result<Self, MindError> {
+        Ok(Self { server: Server::new("Ollama", CURE, base_url, timeout)?, persona })
+    }
+
+    fn request(&self, mandate: &Mandate) -> Result<Value, MindError> {
+        let conversation = prompt::conversation(&self.persona, mandate);
+        let messages = conversation.into_iter().map(|turn| match turn.role {
+            Role::System => ChatMessage::system(turn.text),
+            Role::User => ChatMessage::user(turn.text),
+            Role::Assistant => ChatMessage::assistant(turn.text),
+        });
+        let options = ModelOptions::default()
+            .temperature(prompt::temperature(&self.persona, mandate))
+            .num_ctx(self.persona.context_tokens.into())
+            .num_predict(i32::try_from(self.persona.answer_tokens).unwrap_or(i32::MAX))
+            .seed(i32::try_from(mandate.failed.len()).unwrap_or(i32::MAX));
+        let request =
+            ChatMessageRequest::new(self.persona.model.clone(), messages.collect()).options(options);
+        let mut request = serde_json::to_value(request)
+            .map_err(|error| MindError::Garbage(format!("the question is not JSON: {error}")))?;
+        request["format"] = prompt::answer_schema();
+        request["stream"] = true.into();
+        Ok(request)
+    }
+
+    async fn converse(&self, mandate: &Mandate, said: &Said<'_>) -> Result<String, MindError> {
+        let request = self.server.post("/api/chat").json(&self.request(mandate)?);
+        let response = self.server.send(request).await?;
+        if response.status().as_u16() == 404 {
+            return Err(self.unknown_model());
+        }
+        if !response.status().is_success() {
+            return Err(self.server.refused(response).await);
+        }
+        let mut words = Words::new(said);
+        let mut frames = Frames::new(&self.server, response);
+        while let Some(frame) = frames.next().await? {
+            if let Some(error) = frame.get("error") {
+                return Err(self.server.failed(error));
+            }
+            words.add(&self.server, frame["message"]["content"].as_str().unwrap_or_default())?;
+            if frame["done"] == true {
+                break;
+            }
+        }
+        words.finish(&self.server)
+    }
+
+    fn unknown_model(&self) -> MindError {
+        let model = &self.persona.model;
+        MindError::Unavailable(format!(
+            "{} does not have the model '{model}': run `ollama pull {model}`",
+            self.server
+        ))
+    }
+}
+
+#[async_trait]
+impl Mind for Ollama {
+    async fn ask(&self, mandate: &Mandate, said: &Said<'_>) -> Result<Answer, MindError> {
+        let (persona, model) = self.describe();
+        let text = self.server.in_time(&model, self.converse(mandate, said)).await?;
+        Ok(Answer { text, persona, model })
+    }
+
+    fn describe(&self) -> (String, String) {
+        (self.persona.name.clone(), self.persona.model.clone())
+    }
+
+    async fn check(&self) -> Result<String, MindError> {
+        let version = self.server.look(self.server.get("/api/version")).await?;
+        let version =
+            version.as_ref().and_then(|answer| answer["version"].as_str()).unwrap_or("of unknown version");
+        let tags = self.server.look(self.server.get("/api/tags")).await?;
+        if let Some(models) = tags.as_ref().and_then(|answer| answer["models"].as_array())
+            && !models.iter().any(|model| is_model(model, &self.persona.model))
+        {
+            return Err(self.unknown_model());
+        }
+        Ok(format!("{} {version}, model {}", self.server, self.persona.model))
+    }
+}
+
+/// Whether an entry of `/api/tags` is the model of that name; a name without a tag means `latest`.
+fn is_model(entry: &Value, name: &str) -> bool {
+    let named = |key: &str| {
+        let known = entry[key].as_str().unwrap_or_default();
+        known == name || known.strip_suffix(":latest") == Some(name)
+    };
+    named("name") || named("model")
+}

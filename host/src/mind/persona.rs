@@ -1,0 +1,105 @@
+//! The personas: who the mind can be, with which model and in which temper. Read from `genesis/personas.toml`.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+const GENESIS: &str = include_str!("../../../genesis/personas.toml");
+
+#[derive(Debug, Error)]
+pub enum PersonaError {
+    #[error("the personas cannot be read: {0}")]
+    Syntax(#[from] toml::de::Error),
+    #[error("there are two personas named {0}")]
+    Twice(String),
+    #[error("the steward {0} is not among the personas")]
+    NoSteward(String),
+    #[error("persona {persona}: {what}")]
+    Invalid { persona: String, what: &'static str },
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Persona {
+    pub name: String,
+    /// What it is for, in a word or two.
+    pub role: String,
+    /// Its model, as Ollama names it.
+    pub model: String,
+    pub temperature: f32,
+    /// Tokens of prompt and answer together.
+    pub context_tokens: u32,
+    /// Tokens of the answer alone.
+    pub answer_tokens: u32,
+    /// How it is told who it is.
+    pub system: String,
+}
+
+/// All personas; the steward is one of them.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Personas {
+    steward: String,
+    #[serde(rename = "persona")]
+    all: Vec<Persona>,
+}
+
+impl Personas {
+    /// Those the program was built with.
+    pub fn genesis() -> Result<Self, PersonaError> {
+        Self::parse(GENESIS)
+    }
+
+    pub fn parse(text: &str) -> Result<Self, PersonaError> {
+        let personas: Self = toml::from_str(text)?;
+        let mut seen = HashSet::new();
+        for persona in &personas.all {
+            persona.check()?;
+            if !seen.insert(persona.name.as_str()) {
+                return Err(PersonaError::Twice(persona.name.clone()));
+            }
+        }
+        if !seen.contains(personas.steward.as_str()) {
+            return Err(PersonaError::NoSteward(personas.steward));
+        }
+        Ok(personas)
+    }
+
+    #[must_use]
+    pub fn all(&self) -> &[Persona] {
+        &self.all
+    }
+
+    /// The steward of code: the persona that is asked for methods.
+    #[must_use]
+    pub fn steward(&self) -> &Persona {
+        let steward = self.all.iter().find(|persona| persona.name == self.steward);
+        steward.expect("parse checked that the steward is among the personas")
+    }
+}
+
+impl Persona {
+    fn check(&self) -> Result<(), PersonaError> {
+        let upper = |byte: u8| byte.is_ascii_uppercase();
+        let rules = [
+            (!self.name.is_empty() && self.name.bytes().all(upper), "its name must be letters A to Z"),
+            (!self.role.trim().is_empty(), "it needs a role"),
+            (!self.system.trim().is_empty(), "it needs a system prompt"),
+            (
+                !self.model.is_empty() && !self.model.contains(char::is_whitespace),
+                "it needs a model's name without spaces",
+            ),
+            ((0.0..=2.0).contains(&self.temperature), "its temperature must be between 0 and 2"),
+            ((2048..=1 << 20).contains(&self.context_tokens), "its context must be 2048 to 1048576 tokens"),
+            (
+                self.answer_tokens >= 128 && self.answer_tokens <= self.context_tokens / 2,
+                "its answer must be at least 128 tokens and at most half of its context",
+            ),
+        ];
+        match rules.into_iter().find(|(kept, _)| !kept) {
+            Some((_, what)) => Err(PersonaError::Invalid { persona: self.name.clone(), what }),
+            None => Ok(()),
+        }
+    }
+}

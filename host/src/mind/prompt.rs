@@ -1,0 +1,126 @@
+//! What the mind is told: the rules of a method body, worked examples, the mandate, and how earlier attempts
+//! failed.
+//!
+//! Every part that comes from outside is clipped, so that the whole fits the smallest context of a persona.
+
+mod complaint;
+mod examples;
+mod question;
+
+use serde_json::{Value, json};
+
+use super::Mandate;
+use super::persona::Persona;
+use crate::object::{FailedAttempt, MethodName};
+use examples::EXAMPLES;
+use question::{Question, python_type};
+
+/// Characters of an earlier attempt that are told.
+const ATTEMPT: usize = 1600;
+/// Characters of why it failed that are told.
+const COMPLAINT: usize = 500;
+/// Earlier attempts that are told, the last ones.
+const ATTEMPTS: usize = 2;
+
+const RULES: &str = "\
+You write the body of one Python method of a live object.
+Answer with one JSON object {\"code\": \"...\"}. The code is only the body's statements: no def line, no markdown, no explanation. Write every Python string with single quotes.
+
+The statements run inside `def NAME(self, *args, **kwargs):`.
+- Arguments: positional ones are args[0], args[1], ...; named ones are kwargs['name']. No other parameter names exist.
+- State: self.attributes is a dict of JSON values that lasts between messages. Attributes are no variables: read them with self.attributes.get('name', default), write them with self.attributes['name'] = value.
+- Covenant: after every change of self.attributes put the line self._p_changed = True. A body that only computes changes no attribute.
+- return the result. It must be JSON: None, bool, number, str, list or dict with str keys. No set, tuple, date or object: make a str or a list of it.
+- print(...) is what the person sees.
+- self.other(...) calls another method of this object; self.send('key', 'method', ...) one of another object. Call only methods that are listed. For recursion define an inner function.
+- First import what you use. You may import: math, random, statistics, datetime, time, re, json, string, textwrap, itertools, functools, collections, decimal, fractions, uuid. There is no os, sys, input, open, eval, exec, file or network.
+- The method's name says what it does. Do exactly that with the given arguments, and make it work for other arguments of the same types.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// One message of the conversation with the mind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub role: Role,
+    pub text: String,
+}
+
+/// The JSON schema every answer has to follow.
+#[must_use]
+pub fn answer_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "code": { "type": "string" } },
+        "required": ["code"],
+        "additionalProperties": false,
+    })
+}
+
+/// How freely the mind speaks: more so with every failure, so that it does not say the same again.
+#[must_use]
+pub fn temperature(persona: &Persona, mandate: &Mandate) -> f32 {
+    let failures = u8::try_from(mandate.failed.len()).unwrap_or(u8::MAX);
+    (persona.temperature + 0.25 * f32::from(failures)).min(persona.temperature.max(1.0))
+}
+
+/// The whole conversation that asks for `mandate`.
+#[must_use]
+pub fn conversation(persona: &Persona, mandate: &Mandate) -> Vec<Turn> {
+    let mut turns = vec![Turn { role: Role::System, text: format!("{}\n\n{RULES}", persona.system.trim()) }];
+    for example in &EXAMPLES {
+        turns.push(Turn { role: Role::User, text: example.question.to_string() });
+        turns.push(Turn { role: Role::Assistant, text: answer(example.code) });
+    }
+    turns.push(Turn { role: Role::User, text: question(mandate) });
+    let told = mandate.failed.len().saturating_sub(ATTEMPTS);
+    for attempt in &mandate.failed[told..] {
+        tell_failure(&mut turns, attempt);
+    }
+    turns
+}
+
+fn question(mandate: &Mandate) -> String {
+    let attributes: Vec<String> =
+        mandate.attributes.iter().map(|(name, class)| format!("{name} ({})", python_type(class))).collect();
+    let methods: Vec<&str> = mandate.methods.iter().map(MethodName::as_str).collect();
+    Question {
+        object: mandate.receiver.as_str(),
+        method: mandate.method.as_str(),
+        args: &mandate.args,
+        kwargs: &mandate.kwargs,
+        attributes: &attributes.join(", "),
+        methods: &methods.join(", "),
+    }
+    .to_string()
+}
+
+fn answer(code: &str) -> String {
+    json!({ "code": code }).to_string()
+}
+
+fn tell_failure(turns: &mut Vec<Turn>, attempt: &FailedAttempt) {
+    let complaint = clip(&complaint::of(attempt), COMPLAINT);
+    let text = format!("{complaint}\nWrite the whole body again, corrected.");
+    match turns.last_mut() {
+        // Roles have to alternate: without a body of its own the failure belongs to the question.
+        Some(last) if attempt.source.is_empty() && last.role == Role::User => {
+            last.text = format!("{}\n\n{text}", last.text);
+        }
+        _ => {
+            turns.push(Turn { role: Role::Assistant, text: answer(&clip(&attempt.source, ATTEMPT)) });
+            turns.push(Turn { role: Role::User, text });
+        }
+    }
+}
+
+fn clip(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{} … (cut)", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,77 @@
+//! Worked examples: mandates and the answers they should get.
+//!
+//! Their code has no double quotes: small models escape those badly. Their names are far from what people ask for.
+
+use super::question::Question;
+
+/// A question and the body that answers it.
+pub struct Example {
+    pub question: Question<'static>,
+    pub code: &'static str,
+}
+
+pub const EXAMPLES: [Example; 6] = [
+    Example {
+        question: question("announce_tea", "[]", "{}", ""),
+        code: "\
+text = 'Tea is ready. Do come in!'
+print(text)
+return text
+",
+    },
+    Example {
+        question: question("paint_lid", "[\"red\"]", "{}", "lid (str)"),
+        code: "\
+self.attributes['lid'] = args[0]
+self._p_changed = True
+return self.attributes['lid']
+",
+    },
+    Example {
+        question: question("keep_postcard", "[\"from Rome\"]", "{}", ""),
+        code: "\
+postcards = self.attributes.get('postcards', [])
+postcards.append(args[0])
+self.attributes['postcards'] = postcards
+self._p_changed = True
+return postcards
+",
+    },
+    Example {
+        question: question("tally_pebbles", "[3]", "{\"colour\": \"grey\"}", "pebbles (dict)"),
+        code: "\
+number = args[0]
+colour = kwargs.get('colour', 'plain')
+pebbles = self.attributes.get('pebbles', {})
+pebbles[colour] = pebbles.get(colour, 0) + number
+self.attributes['pebbles'] = pebbles
+self._p_changed = True
+return pebbles[colour]
+",
+    },
+    Example {
+        question: question("tea_hour", "[]", "{}", ""),
+        code: "\
+import datetime
+hour = datetime.datetime.now().strftime('%H:%M')
+return hour
+",
+    },
+    Example {
+        question: question("middle_reading", "[[4.5, 9, 1]]", "{}", ""),
+        code: "\
+import statistics
+readings = args[0]
+return statistics.median(readings)
+",
+    },
+];
+
+const fn question(
+    method: &'static str,
+    args: &'static str,
+    kwargs: &'static str,
+    attributes: &'static str,
+) -> Question<'static> {
+    Question { object: "UvmObjects/kettle", method, args, kwargs, attributes, methods: "" }
+}
