@@ -1,0 +1,50 @@
+//! Methods that come from a person: audited like any other, installed at once.
+
+use std::sync::Arc;
+
+use super::Orchestrator;
+use super::fault::crashed;
+use crate::object::{Author, Fault, Kind, Method, MethodName, ObjectId, Provenance, QuotaOverride, Source};
+use crate::sandbox::Verdict;
+use crate::store::{Install, StoreError};
+
+impl Orchestrator {
+    /// Audits and installs by hand.
+    pub async fn install(
+        &self,
+        object: ObjectId,
+        name: MethodName,
+        source: Source,
+        quota: Option<QuotaOverride>,
+    ) -> Result<Method, Fault> {
+        if let Some(quota) = &quota {
+            quota.check().map_err(|text| Fault::new(Kind::Malformed, text))?;
+        }
+        self.install_audited(Install { object, name, source, quota, provenance: Provenance::hand() }).await
+    }
+
+    /// Installs an earlier version again, as a new version. It is audited again: the rules may have changed.
+    pub async fn rollback(&self, object: ObjectId, name: MethodName, version: u32) -> Result<Method, Fault> {
+        let versions = self.store().versions(&object, &name).await?;
+        let Some(earlier) = versions.into_iter().find(|method| method.version == version) else {
+            return Err(StoreError::VersionNotFound { object, name, version }.into());
+        };
+        let provenance =
+            Provenance { author: Author::Rollback, restored_version: Some(version), ..Provenance::hand() };
+        let (source, quota) = (earlier.source, Some(earlier.quota));
+        self.install_audited(Install { object, name, source, quota, provenance }).await
+    }
+
+    pub async fn audit(&self, source: Source) -> Result<Verdict, Fault> {
+        let sandbox = Arc::clone(&self.parts.sandbox);
+        let verdict = self.parts.workers.run(move || sandbox.audit(&source)).await;
+        verdict.unwrap_or_else(|| Err(crashed("the audit")))
+    }
+
+    async fn install_audited(&self, install: Install) -> Result<Method, Fault> {
+        match self.audit(install.source.clone()).await? {
+            Verdict::Accepted => Ok(self.store().install(install).await?),
+            Verdict::Rejected(findings) => Err(Fault::audit_rejected(findings)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How many messages are inside, how many may be, and whether more are let in.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::object::{Fault, Kind};
+
+/// Messages running and waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    pub running: usize,
+    pub queued: usize,
+    pub capacity: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    running: usize,
+    queued: usize,
+    closed: bool,
+}
+
+pub(super) struct Census {
+    tally: watch::Sender<Tally>,
+    capacity: usize,
+}
+
+impl Census {
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { tally: watch::Sender::new(Tally::default()), capacity })
+    }
+
+    pub fn load(&self) -> Load {
+        let tally = *self.tally.borrow();
+        Load { running: tally.running, queued: tally.queued, capacity: self.capacity }
+    }
+
+    /// A place for one more message, if there is one.
+    pub fn admit(self: &Arc<Self>) -> Result<Place, Fault> {
+        let mut refusal = None;
+        self.change(|tally| {
+            if tally.closed {
+                refusal = Some("this server is shutting down: send the message again later".to_owned());
+            } else if tally.running + tally.queued >= self.capacity {
+                let capacity = self.capacity;
+                refusal = Some(format!("{capacity} messages are in work or waiting: send it again later"));
+            } else {
+                tally.queued += 1;
+            }
+        });
+        match refusal {
+            Some(message) => Err(Fault::new(Kind::Busy, message)),
+            None => Ok(Place { census: Arc::clone(self), running: false }),
+        }
+    }
+
+    /// A place for a message that was let in by an earlier process.
+    pub fn readmit(self: &Arc<Self>) -> Place {
+        self.change(|tally| tally.queued += 1);
+        Place { census: Arc::clone(self), running: false }
+    }
+
+    /// Lets no message in and none start; returns when all have left.
+    pub async fn close(&self) {
+        self.change(|tally| tally.closed = true);
+        let mut tally = self.tally.subscribe();
+        // Cannot fail: `self` holds the sender.
+        let _ = tally.wait_for(|tally| tally.running + tally.queued == 0).await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Tally)) {
+        self.tally.send_modify(change);
+    }
+}
+
+/// One message's place; dropping it makes room.
+pub(super) struct Place {
+    census: Arc<Census>,
+    running: bool,
+}
+
+impl Place {
+    /// From waiting to running; `false` when nothing may start any more.
+    pub fn start(&mut self) -> bool {
+        self.census.change(|tally| {
+            if !tally.closed {
+                tally.queued -= 1;
+                tally.running += 1;
+                self.running = true;
+            }
+        });
+        self.running
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let running = self.running;
+        self.census.change(|tally| {
+            let count = if running { &mut tally.running } else { &mut tally.queued };
+            *count -= 1;
+        });
+    }
+}

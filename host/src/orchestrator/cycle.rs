@@ -1,0 +1,322 @@
+//! The cognitive cycle of one message: attempt, learn what is missing, attempt again, commit.
+//!
+//! While the mind thinks, nothing is held but the message's place in its object's inbox and the lessons this
+//! cycle leads. Who wait for what:
+//! - an inbox turn is waited for before the cycle begins;
+//! - a lesson turn is waited for only by cycles that lead no lesson and hold no contended object;
+//! - turns on contended objects are taken in the order of their ids, and who holds one waits for nothing else.
+//!
+//! So no circle of cycles can wait for each other.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::Orchestrator;
+use super::attempt::{Attempt, Attempted, Candidates, Ending, Lesson, Root};
+use super::fault::is_of_the_system;
+use super::lanes::Turn;
+use super::learning::Schooling;
+use super::narration::Narrator;
+use crate::object::{
+    Author, Fault, Invocation, Json, Kind, Message, MessageStatus, ObjectId, Provenance, Rev, Timestamp,
+};
+use crate::store::{Commit, Install, Resolution, StoreError};
+
+/// Attempts that may be lost to changes by others, or to a store that was away for a moment.
+const TRIES: u32 = 8;
+
+pub(super) struct Cycle {
+    pub(super) orchestrator: Arc<Orchestrator>,
+    pub(super) message: Message,
+    pub(super) candidates: Arc<Candidates>,
+    pub(super) schooling: HashMap<Lesson, Schooling>,
+    /// The lessons other cycles wait for until this one ends.
+    pub(super) leading: Vec<Turn<Lesson>>,
+    /// How often the mind was asked.
+    pub(super) asked: u32,
+    /// Objects this cycle came too late for; it now takes its turn on them.
+    contended: BTreeSet<ObjectId>,
+    lost: u32,
+    said_resolved: bool,
+    trace: Trace,
+}
+
+/// What the last attempt leaves for the record of a failure.
+#[derive(Default)]
+struct Trace {
+    root: Option<Root>,
+    output: String,
+    fuel_used: u64,
+    invocations: Vec<Invocation>,
+}
+
+/// What an attempt came to, ready to be committed. A failure is committed under the same conditions as a
+/// success: what a method read at two moments may never have stood side by side.
+struct Outcome {
+    end: Result<Json, Fault>,
+    learnt: BTreeSet<Lesson>,
+    changes: Vec<(ObjectId, Json)>,
+    preconditions: Vec<(ObjectId, Rev)>,
+}
+
+enum Judgement {
+    Learn(Lesson),
+    Commit(Box<Outcome>),
+}
+
+impl Cycle {
+    pub fn new(orchestrator: Arc<Orchestrator>, message: Message) -> Self {
+        Self {
+            orchestrator,
+            message,
+            candidates: Arc::default(),
+            schooling: HashMap::new(),
+            leading: Vec::new(),
+            asked: 0,
+            contended: BTreeSet::new(),
+            lost: 0,
+            said_resolved: false,
+            trace: Trace::default(),
+        }
+    }
+
+    /// One attempt, on a worker thread. It changes nothing and says nothing.
+    pub async fn attempt(&self, prefetched: Option<Resolution>) -> Attempted {
+        let attempt = Attempt {
+            parts: Arc::clone(&self.orchestrator.parts),
+            runtime: Handle::current(),
+            message: self.message.clone(),
+            candidates: Arc::clone(&self.candidates),
+            prefetched,
+        };
+        let workers = &self.orchestrator.parts.workers;
+        workers.run(move || attempt.run()).await.unwrap_or_else(Attempted::crashed)
+    }
+
+    /// From the first attempt to the final record, as it stands in the store. `None`: the store could not be
+    /// written; the message stays unfinished there.
+    pub async fn complete(mut self, first: Attempted) -> Option<Message> {
+        match self.go_on(first).await {
+            Ok(message) => Some(message),
+            Err(fault) => self.fail(fault).await,
+        }
+    }
+
+    async fn go_on(&mut self, first: Attempted) -> Result<Message, Fault> {
+        let mut first = Some(first);
+        loop {
+            let (turns, attempted) = match first.take() {
+                Some(attempted) => (Vec::new(), attempted),
+                None => (self.take_turns().await, self.attempt(None).await),
+            };
+            match self.judge(attempted)? {
+                Judgement::Learn(lesson) => {
+                    drop(turns);
+                    self.learn(lesson).await?;
+                }
+                Judgement::Commit(outcome) => {
+                    if let Some(message) = self.commit(*outcome).await? {
+                        return Ok(message);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What follows from an attempt; a fault ends the cycle.
+    fn judge(&mut self, attempted: Attempted) -> Result<Judgement, Fault> {
+        let Attempted { ending, working, root, output, fuel_used, invocations, ran, validated, failed } =
+            attempted;
+        self.trace = Trace { root, output, fuel_used, invocations };
+        self.say_resolved();
+        let fault = match ending {
+            Ending::NotUnderstood(missing) => {
+                let lesson = missing.lesson.clone();
+                self.narrator().not_understood(&lesson);
+                self.note_missing(*missing);
+                return Ok(Judgement::Learn(lesson));
+            }
+            Ending::Returned(result) if failed.is_empty() => {
+                return Ok(Judgement::Commit(Box::new(Outcome {
+                    end: Ok(result),
+                    learnt: validated.into_iter().collect(),
+                    changes: working.changes(),
+                    preconditions: working.preconditions(),
+                })));
+            }
+            Ending::Returned(_) => None,
+            Ending::Failed(fault) if is_of_the_system(fault.kind) => return Err(fault),
+            Ending::Failed(fault) => Some(fault),
+        };
+        // The first candidate that failed is to blame, whoever caught it; else the last one the failure came after.
+        let blamed = failed.into_iter().next().or_else(|| ran.into_iter().last().zip(fault.clone()));
+        match (blamed, fault) {
+            (Some((lesson, fault)), _) => {
+                self.refute(&lesson, &fault);
+                Ok(Judgement::Learn(lesson))
+            }
+            (None, Some(fault)) => Ok(Judgement::Commit(Box::new(Outcome {
+                end: Err(fault),
+                learnt: BTreeSet::new(),
+                changes: Vec::new(),
+                preconditions: working.preconditions(),
+            }))),
+            (None, None) => Err(Fault::new(Kind::Internal, "an attempt ended without a result")),
+        }
+    }
+
+    /// Commits an attempt. `None`: it came too late, and another is due.
+    async fn commit(&mut self, outcome: Outcome) -> Result<Option<Message>, Fault> {
+        let Outcome { end, learnt, changes, preconditions } = outcome;
+        let others_wait =
+            |id: &&ObjectId| !self.contended.contains(*id) && self.orchestrator.contended.is_taken(id);
+        if let Some(id) = preconditions.iter().map(|(id, _)| id).find(others_wait) {
+            // To overtake those who wait for this object could go on forever.
+            self.contended.insert(id.clone());
+            return Ok(None);
+        }
+        for lesson in &learnt {
+            self.narrator().validation_passed(lesson);
+        }
+        let message = Message {
+            generated: !learnt.is_empty(),
+            state_changed: !changes.is_empty(),
+            ..self.final_record(end)
+        };
+        let commit = Commit {
+            message: message.clone(),
+            changes,
+            installs: learnt.iter().filter_map(|lesson| self.install(lesson)).collect(),
+            invocations: std::mem::take(&mut self.trace.invocations),
+            preconditions,
+        };
+        match self.orchestrator.parts.store.commit(commit).await {
+            Ok(()) => {
+                for lesson in &learnt {
+                    self.narrator().installed(lesson, 1);
+                }
+                Ok(Some(message))
+            }
+            Err(error) => self.lost(error).await,
+        }
+    }
+
+    /// What a refused commit means: another attempt, or the end.
+    async fn lost(&mut self, error: StoreError) -> Result<Option<Message>, Fault> {
+        self.lost += 1;
+        metrics::counter!("aura_commits_lost_total").increment(1);
+        let last = self.lost >= TRIES;
+        match error {
+            StoreError::Conflict(id) if !last => {
+                tracing::debug!(object = %id, "too late: trying again");
+                self.contended.insert(id);
+                Ok(None)
+            }
+            StoreError::Unavailable(text) if !last => {
+                tracing::warn!("the store is away: {text}");
+                tokio::time::sleep(Duration::from_millis(25 << self.lost)).await;
+                Ok(None)
+            }
+            // An earlier commit of this cycle did happen; only its answer was lost.
+            StoreError::AlreadyFinished(id) => Ok(self.orchestrator.parts.store.message(id).await?),
+            error => Err(error.into()),
+        }
+    }
+
+    async fn take_turns(&self) -> Vec<Turn<ObjectId>> {
+        let mut turns = Vec::with_capacity(self.contended.len());
+        for id in &self.contended {
+            let mut turn = self.orchestrator.contended.enter(id);
+            turn.come().await;
+            turns.push(turn);
+        }
+        turns
+    }
+
+    /// Writes down that the cycle could not come to an end. Nothing else of it is kept.
+    async fn fail(&mut self, fault: Fault) -> Option<Message> {
+        let message = self.final_record(Err(fault));
+        let mut invocations = std::mem::take(&mut self.trace.invocations);
+        for pause in [100, 400, 1_600, 6_400, 25_600, 0] {
+            let commit = Commit {
+                message: message.clone(),
+                changes: Vec::new(),
+                installs: Vec::new(),
+                invocations: std::mem::take(&mut invocations),
+                preconditions: Vec::new(),
+            };
+            match self.orchestrator.parts.store.commit(commit).await {
+                Ok(()) => return Some(message),
+                Err(StoreError::AlreadyFinished(id)) => {
+                    return self.orchestrator.parts.store.message(id).await.ok().flatten();
+                }
+                Err(error) => tracing::error!("a failure could not be written down: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        None
+    }
+
+    /// The message as it ends.
+    fn final_record(&self, end: Result<Json, Fault>) -> Message {
+        let mut message = self.message.clone();
+        message.finished_at = Some(Timestamp::now());
+        message.attempts = self.asked;
+        message.output.clone_from(&self.trace.output);
+        message.fuel_used = self.trace.fuel_used;
+        if let Some(root) = &self.trace.root {
+            message.invocation_id = Some(root.invocation_id);
+            message.fuel_limit = Some(root.fuel_limit);
+            // What was not installed has no version to speak of.
+            if end.is_ok() || !root.is_candidate {
+                message.source_object_id = Some(root.source_object_id.clone());
+                message.method_version = Some(root.method_version);
+            }
+        }
+        match end {
+            Ok(result) => {
+                message.status = MessageStatus::Completed;
+                message.result = result;
+            }
+            Err(fault) => {
+                message.status = MessageStatus::Failed;
+                message.error = Some(fault);
+            }
+        }
+        message
+    }
+
+    fn install(&self, lesson: &Lesson) -> Option<Install> {
+        let candidate = self.candidates.get(lesson)?;
+        Some(Install {
+            object: lesson.0.clone(),
+            name: lesson.1.clone(),
+            source: candidate.source.clone(),
+            quota: None,
+            provenance: Provenance {
+                author: Author::Mind,
+                persona: Some(candidate.persona.clone()),
+                model: Some(candidate.model.clone()),
+                mandate: Some(candidate.mandate.clone()),
+                message_id: Some(self.message.message_id),
+                failed_attempts: candidate.failed.clone(),
+                restored_version: None,
+            },
+        })
+    }
+
+    fn say_resolved(&mut self) {
+        let root = self.trace.root.as_ref().filter(|root| !root.is_candidate);
+        if let Some(root) = root.filter(|_| !self.said_resolved) {
+            self.narrator().resolved(root);
+            self.said_resolved = true;
+        }
+    }
+
+    pub(super) fn narrator(&self) -> Narrator<'_> {
+        self.orchestrator.narrator(self.message.message_id)
+    }
+}

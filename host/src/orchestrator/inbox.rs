@@ -1,0 +1,180 @@
+//! The way of a message through the orchestrator: let in, put in its object's line, written down, worked on.
+//!
+//! The first attempt may run while the acceptance is still being written: it changes nothing, and is dropped if
+//! the message turns out not to be accepted. Everything after it waits for the acceptance.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use super::Orchestrator;
+use super::attempt::Attempted;
+use super::census::Place;
+use super::cycle::Cycle;
+use super::fault::crashed;
+use super::lanes::Turn;
+use super::records::{Found, Record};
+use crate::object::{Fault, Kind, Message, MessageId, NewMessage, ObjectId};
+use crate::store::{Accepted, Resolution};
+
+/// A message that is let in, with what it holds until it ends.
+struct Admitted {
+    message: Message,
+    turn: Turn<ObjectId>,
+    place: Place,
+    record: Record,
+    prefetched: Option<Resolution>,
+}
+
+/// The acceptance still to be written, and who waits for it.
+struct Acceptance {
+    idempotency_key: Option<String>,
+    answer: oneshot::Sender<Result<Message, Fault>>,
+}
+
+impl Orchestrator {
+    /// Takes a message in. When this returns it is on disk and in line, or being worked on already. The same
+    /// idempotency key returns the earlier message.
+    pub async fn accept(self: &Arc<Self>, new: NewMessage) -> Result<Message, Fault> {
+        let place = self.census.admit()?;
+        let resolution = self.parts.store.resolve(&new.target, &new.method).await?;
+        // Ids sort by creation, so the order of ids is the order of turns, also after a restart.
+        let (turn, message) = self.inboxes.enter_with(&new.target, || Message::accepted(&new));
+        let Some(record) = self.records.open(&message) else {
+            return Err(Fault::new(Kind::Internal, "a new message's id is taken"));
+        };
+        let prefetched = turn.has_come().then_some(resolution);
+        let (answer, answered) = oneshot::channel();
+        let acceptance = Acceptance { idempotency_key: new.idempotency_key, answer };
+        // A task of its own: the sender may go away, the message stays.
+        self.spawn(Admitted { message, turn, place, record, prefetched }, Some(acceptance));
+        answered.await.unwrap_or_else(|_| Err(crashed("the acceptance of a message")))
+    }
+
+    /// Takes up again what an earlier process accepted and did not finish; how many messages those were.
+    pub async fn recover(self: &Arc<Self>) -> Result<usize, Fault> {
+        let mut recovered = 0;
+        for message in self.parts.store.unfinished().await? {
+            let Some(record) = self.records.open(&message) else { continue };
+            let turn = self.inboxes.enter(&message.target_object_id);
+            let place = self.census.readmit();
+            self.narrator(message.message_id).accepted(&message);
+            self.spawn(Admitted { message, turn, place, record, prefetched: None }, None);
+            recovered += 1;
+        }
+        Ok(recovered)
+    }
+
+    /// The record of a message, final if it becomes so within `patience`, else as it stands.
+    pub async fn wait(&self, id: MessageId, patience: Duration) -> Result<Option<Message>, Fault> {
+        match self.records.find(id) {
+            Some(Found::Ended(message)) => return Ok(Some(*message)),
+            Some(Found::InWork(mut record)) => {
+                let end = record.wait_for(|message| message.status.is_final());
+                let ended = tokio::time::timeout(patience, end).await.map(|end| end.map(|end| end.clone()));
+                match ended {
+                    Ok(Ok(message)) => return Ok(Some(message)),
+                    Err(_) => return Ok(Some(record.borrow().clone())),
+                    // The work stopped before an end: the store knows how things stand.
+                    Ok(Err(_)) => {}
+                }
+            }
+            None => {}
+        }
+        Ok(self.parts.store.message(id).await?)
+    }
+
+    /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.
+    pub async fn shutdown(&self) -> usize {
+        self.census.close().await;
+        self.parts.store.unfinished().await.map_or(0, |messages| messages.len())
+    }
+
+    fn spawn(self: &Arc<Self>, admitted: Admitted, acceptance: Option<Acceptance>) {
+        let message = &admitted.message;
+        let span = tracing::info_span!(
+            "message",
+            id = %message.message_id,
+            target = %message.target_object_id,
+            method = %message.method_name
+        );
+        tokio::spawn(Arc::clone(self).work(admitted, acceptance).instrument(span));
+    }
+
+    async fn work(self: Arc<Self>, admitted: Admitted, acceptance: Option<Acceptance>) {
+        let Admitted { message, mut turn, mut place, record, prefetched } = admitted;
+        let begun = Instant::now();
+        let cycle = Cycle::new(Arc::clone(&self), message.clone());
+        let first = async {
+            turn.come().await;
+            if !place.start() {
+                return Ok(None);
+            }
+            record.running();
+            Ok(Some(cycle.attempt(prefetched).await))
+        };
+        let accepted = async {
+            match acceptance {
+                Some(acceptance) => self.write_down(&message, acceptance).await,
+                None => Ok(()),
+            }
+        };
+        // The first `Err` drops the other: a message that is not accepted leaves without a trace.
+        let Ok(((), Some(first))) = futures::try_join!(accepted, first) else { return };
+        let Some(ended) = self.complete(cycle, first, &message).await else { return };
+        report(&ended, begun);
+        self.narrator(ended.message_id).ended(&ended);
+        // Whoever gets the answer finds the place free.
+        drop(place);
+        drop(turn);
+        record.end(ended);
+    }
+
+    /// Makes the acceptance durable and answers it. `Err`: there is nothing to work on.
+    async fn write_down(&self, message: &Message, acceptance: Acceptance) -> Result<(), ()> {
+        let key = acceptance.idempotency_key.as_deref();
+        let (answer, go_on) = match self.parts.store.accept(message, key).await {
+            Ok(Accepted::New) => (Ok(message.clone()), Ok(())),
+            Ok(Accepted::Before(earlier)) => (Ok(earlier), Err(())),
+            Err(error) => (Err(error.into()), Err(())),
+        };
+        if go_on.is_ok() {
+            self.narrator(message.message_id).accepted(message);
+        }
+        // The sender may have gone away.
+        let _ = acceptance.answer.send(answer);
+        go_on
+    }
+
+    /// Runs the cycle to its end. A panic in it fails this message and no other.
+    async fn complete(
+        self: &Arc<Self>,
+        cycle: Cycle,
+        first: Attempted,
+        message: &Message,
+    ) -> Option<Message> {
+        match AssertUnwindSafe(cycle.complete(first)).catch_unwind().await {
+            Ok(ended) => ended,
+            Err(_) => Cycle::new(Arc::clone(self), message.clone()).complete(Attempted::crashed()).await,
+        }
+    }
+}
+
+fn report(message: &Message, begun: Instant) {
+    let kind = message.error.as_ref().map_or_else(String::new, |fault| format!("{:?}", fault.kind));
+    let labels = [("status", message.status.as_str().to_owned()), ("kind", kind)];
+    metrics::counter!("aura_messages_total", &labels).increment(1);
+    metrics::histogram!("aura_cycle_duration_seconds").record(begun.elapsed());
+    metrics::counter!("aura_fuel_used_total").increment(message.fuel_used);
+    tracing::info!(
+        status = message.status.as_str(),
+        fuel = message.fuel_used,
+        generated = message.generated,
+        error = message.error.as_ref().map(ToString::to_string),
+        "ended"
+    );
+}

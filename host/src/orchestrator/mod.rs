@@ -1,0 +1,104 @@
+//! The cognitive cycle: resolve, run, commit; or, when nobody understands, ask the mind, audit, validate by
+//! running, and install in the same commit.
+//!
+//! The orchestrator knows the store, the sandbox and the mind by their traits only.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `inbox` | accepting, waiting, recovery, shutdown: a message's way in and out |
+//! | `cycle` | the loop of attempts that ends in one commit |
+//! | `attempt`, `working_set` | one attempt: the runs and the image as they change it |
+//! | `learning` | asking the mind for a method, and the audit of what it wrote |
+//! | `by_hand` | methods that people install |
+//! | `monologue`, `narration` | what is said meanwhile |
+//! | `lanes`, `census`, `records` | who waits for what, how many there are, where the answers lie |
+
+mod attempt;
+mod by_hand;
+mod census;
+mod cycle;
+mod fault;
+mod inbox;
+mod lanes;
+mod learning;
+mod monologue;
+mod narration;
+mod records;
+mod working_set;
+
+pub use census::Load;
+pub use monologue::Monologue;
+
+use std::sync::Arc;
+
+use attempt::Lesson;
+use census::Census;
+use lanes::Lanes;
+use narration::Narrator;
+use records::Records;
+
+use crate::mind::Mind;
+use crate::object::{MessageId, ObjectId, Quota};
+use crate::sandbox::{Sandbox, Workers};
+use crate::store::Store;
+
+/// What the orchestrator is built from.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub sandbox: Arc<dyn Sandbox>,
+    pub mind: Arc<dyn Mind>,
+    pub workers: Workers,
+    /// Limits of methods that set none of their own.
+    pub quota: Quota,
+    /// How often the mind is asked for one method.
+    pub attempts: u32,
+    /// Messages in work or waiting before new ones are answered with `Busy`.
+    pub queue: usize,
+}
+
+pub struct Orchestrator {
+    parts: Arc<Parts>,
+    census: Arc<Census>,
+    records: Arc<Records>,
+    /// Messages to one object are worked on one after the other, in the order of their acceptance.
+    inboxes: Arc<Lanes<ObjectId>>,
+    /// Objects that cycles came into conflict over: those cycles take turns.
+    contended: Arc<Lanes<ObjectId>>,
+    lessons: Arc<Lanes<Lesson>>,
+    monologue: Monologue,
+}
+
+impl Orchestrator {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            census: Census::new(parts.queue),
+            parts: Arc::new(parts),
+            records: Records::new(),
+            inboxes: Lanes::new(),
+            contended: Lanes::new(),
+            lessons: Lanes::new(),
+            monologue: Monologue::new(),
+        })
+    }
+
+    pub fn monologue(&self) -> &Monologue {
+        &self.monologue
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.parts.store
+    }
+
+    pub fn mind(&self) -> &Arc<dyn Mind> {
+        &self.parts.mind
+    }
+
+    /// Messages running and waiting now.
+    pub fn load(&self) -> Load {
+        self.census.load()
+    }
+
+    fn narrator(&self, message_id: MessageId) -> Narrator<'_> {
+        Narrator { monologue: &self.monologue, message_id }
+    }
+}
