@@ -1,0 +1,127 @@
+//! The monologue as server-sent events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{self, KeepAlive};
+use futures::stream::{self, Stream};
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::input::At;
+use super::messages::{message_id, unknown};
+use super::problem::Problem;
+use super::{Api, Shared};
+use crate::object::{Event, Json, Message, MessageId, MessageStatus, Step, Timestamp};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The monologue of all messages, from now on.
+#[utoipa::path(
+    get, path = "/events", operation_id = "events", tag = "events",
+    responses((status = 200, description = "One event a step, `event:` is the step's name; does not end",
+        body = ref("#/components/schemas/Event"), content_type = "text/event-stream"))
+)]
+pub async fn all(State(api): Shared) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    let live = api.orchestrator.monologue().subscribe();
+    Feed { api, only: None, ready: VecDeque::new(), live, ended: false }.into_answer()
+}
+
+/// The monologue of one message: what was said so far, then what follows. Ends after its last step.
+#[utoipa::path(
+    get, path = "/messages/{id}/events", operation_id = "message_events", tag = "events", params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, description = "One event a step, `event:` is the step's name",
+        body = ref("#/components/schemas/Event"), content_type = "text/event-stream"))
+)]
+pub async fn of_message(
+    State(api): Shared,
+    At(id): At<String>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let id = message_id(&id)?;
+    // In this order nothing is missed: what is said after the record was read is in the live part.
+    let (history, live) = api.orchestrator.monologue().of(id);
+    let message = api.orchestrator.store().message(id).await?.ok_or_else(|| unknown(&id.to_string()))?;
+    let mut ready = VecDeque::from(history);
+    if !ready.iter().any(|event| event.step.is_final()) {
+        ready.extend(last_event(&message));
+    }
+    Ok(Feed { api, only: Some(id), ready, live, ended: false }.into_answer())
+}
+
+/// One client's view of the monologue.
+struct Feed {
+    api: Arc<Api>,
+    only: Option<MessageId>,
+    /// What is to be sent before anything new is waited for.
+    ready: VecDeque<Event>,
+    live: Receiver<Event>,
+    ended: bool,
+}
+
+impl Feed {
+    fn into_answer(self) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+        let events = stream::unfold(self, |mut feed| async move {
+            let event = feed.next().await?;
+            Some((Ok(framed(&event)), feed))
+        });
+        Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.ended = self.only.is_some() && event.step.is_final();
+                return Some(event);
+            }
+            let heard = tokio::select! {
+                () = self.api.closed() => return None,
+                heard = self.live.recv() => heard,
+            };
+            match heard {
+                Ok(event) if self.only.is_none_or(|id| id == event.message_id) => self.ready.push_back(event),
+                Ok(_) => {}
+                // This client was too slow. What was lost is lost, but the end must not be.
+                Err(RecvError::Lagged(_)) => self.ready.extend(self.missed_end().await),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    async fn missed_end(&self) -> Option<Event> {
+        let message = self.api.orchestrator.store().message(self.only?).await.ok()??;
+        last_event(&message)
+    }
+}
+
+fn framed(event: &Event) -> sse::Event {
+    let framed = sse::Event::default().event(event.step.as_str());
+    framed
+        .json_data(event)
+        .unwrap_or_else(|error| sse::Event::default().comment(format!("not JSON: {error}")))
+}
+
+/// The last step of a finished message, from its record.
+fn last_event(message: &Message) -> Option<Event> {
+    let (step, text, data) = match (message.status, &message.error) {
+        (MessageStatus::Completed, _) => (
+            Step::Completed,
+            format!("answered ({} fuel)", message.fuel_used),
+            json!({"state_changed": message.state_changed, "fuel_used": message.fuel_used}),
+        ),
+        (MessageStatus::Failed, Some(fault)) => {
+            (Step::Failed, format!("failed: {}", fault.message), json!({"error": fault}))
+        }
+        (MessageStatus::Failed, None) => (Step::Failed, "failed".to_owned(), json!({})),
+        (MessageStatus::Accepted | MessageStatus::Running, _) => return None,
+    };
+    let at = message.finished_at.unwrap_or_else(Timestamp::now);
+    Some(Event { message_id: message.message_id, step, text, data: Json::of(&data).ok()?, at })
+}

@@ -1,0 +1,123 @@
+//! Whether the server lives, and whether it can do its work.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use super::{Api, Shared};
+use crate::object::Source;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Everybody may ask, so the dependencies are asked at most this often.
+const FRESH: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    Ok,
+    /// It did not answer in time.
+    Slow,
+    Unavailable,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub struct Dependency {
+    state: Condition,
+    detail: String,
+}
+
+/// Ready means that store and sandbox work. Without the mind everything that is understood already goes on.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct Report {
+    ready: bool,
+    store: Dependency,
+    sandbox: Dependency,
+    mind: Dependency,
+}
+
+/// The latest report and when it was made.
+#[derive(Default)]
+pub struct Readiness(Mutex<Option<(Instant, Report)>>);
+
+/// Whether the server lives.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "healthz", tag = "operation", security(()),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain"))
+)]
+pub async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the server can do its work, with the state of each dependency.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "readyz", tag = "operation", security(()),
+    responses(
+        (status = 200, description = "Store and sandbox work", body = Report),
+        (status = 503, description = "Store or sandbox do not", body = Report),
+    )
+)]
+pub async fn ready(State(api): Shared) -> impl IntoResponse {
+    let mut latest = api.readiness.0.lock().await;
+    let report = match &*latest {
+        Some((made, report)) if made.elapsed() < FRESH => report.clone(),
+        _ => {
+            let report = report(&api).await;
+            *latest = Some((Instant::now(), report.clone()));
+            report
+        }
+    };
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report))
+}
+
+async fn report(api: &Api) -> Report {
+    let (store, sandbox, mind) = tokio::join!(store(api), sandbox(api), mind(api));
+    // A sandbox whose isolates are all in use is slow, and works.
+    let ready = store.state == Condition::Ok && sandbox.state != Condition::Unavailable;
+    Report { ready, store, sandbox, mind }
+}
+
+async fn store(api: &Api) -> Dependency {
+    match timeout(PATIENCE, api.orchestrator.store().ping()).await {
+        Ok(Ok(())) => Dependency { state: Condition::Ok, detail: "it answers".into() },
+        Ok(Err(error)) => Dependency { state: Condition::Unavailable, detail: error.to_string() },
+        Err(_) => slow(),
+    }
+}
+
+/// Has a fresh isolate read a smallest body.
+async fn sandbox(api: &Api) -> Dependency {
+    let source = match Source::parse("pass") {
+        Ok(source) => source,
+        Err(error) => return Dependency { state: Condition::Unavailable, detail: error.to_string() },
+    };
+    match timeout(PATIENCE, api.orchestrator.audit(source)).await {
+        Ok(Ok(_)) => Dependency { state: Condition::Ok, detail: "a fresh isolate works".into() },
+        Ok(Err(fault)) => Dependency { state: Condition::Unavailable, detail: fault.message },
+        Err(_) => slow(),
+    }
+}
+
+async fn mind(api: &Api) -> Dependency {
+    let mind = api.orchestrator.mind();
+    let (persona, model) = mind.describe();
+    match timeout(PATIENCE, mind.check()).await {
+        Ok(Ok(detail)) => {
+            Dependency { state: Condition::Ok, detail: format!("{persona} ({model}): {detail}") }
+        }
+        Ok(Err(error)) => Dependency { state: Condition::Unavailable, detail: error.to_string() },
+        Err(_) => slow(),
+    }
+}
+
+fn slow() -> Dependency {
+    Dependency { state: Condition::Slow, detail: format!("no answer within {} s", PATIENCE.as_secs()) }
+}

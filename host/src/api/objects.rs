@@ -1,0 +1,144 @@
+//! Objects: creating, reading, changing attributes.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::input::{Asked, At, Sent, if_match};
+use super::messages::{cut, page_size};
+use super::problem::Problem;
+use crate::object::{Json, Object, ObjectId};
+use crate::store::NewObject;
+
+/// Each message reads all prototypes of its receiver.
+const MAX_PROTOTYPES: usize = 64;
+
+/// An object to be created.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectBody {
+    /// `KEY` or `UvmObjects/KEY`.
+    #[schema(value_type = String, example = "counter")]
+    key: ObjectId,
+    #[serde(default = "Json::empty_object")]
+    #[schema(value_type = Object)]
+    attributes: Json,
+    /// Ids of existing objects, in the order in which they are searched.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, default = json!([]), example = json!(["UvmObjects/system"]))]
+    prototypes: Vec<ObjectId>,
+}
+
+/// Attributes to be set; those not named stay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttributesBody {
+    #[schema(value_type = Object)]
+    attributes: Json,
+}
+
+fn attributes(json: Json) -> Result<Json, Problem> {
+    json.into_object()
+        .map_err(|error| Problem::invalid(format!("The field 'attributes' is not valid: it {error}.")))
+}
+
+/// An object with its revision as the `ETag`.
+fn tagged(object: Object) -> Response {
+    ([(header::ETAG, format!("\"{}\"", object.rev))], Answer(object)).into_response()
+}
+
+/// Creates an object.
+#[utoipa::path(
+    post, path = "/objects", operation_id = "create_object", tag = "objects", request_body = ObjectBody,
+    responses((status = 201, description = "Created", body = ref("#/components/schemas/Object"),
+        headers(("Location" = String), ("ETag" = String, description = "The revision"))))
+)]
+pub async fn create(State(api): Shared, Sent(body): Sent<ObjectBody>) -> Result<Response, Problem> {
+    if body.prototypes.len() > MAX_PROTOTYPES {
+        return Err(Problem::invalid(format!(
+            "The field 'prototypes' is not valid: at most {MAX_PROTOTYPES} are possible."
+        )));
+    }
+    let new =
+        NewObject { id: body.key, attributes: attributes(body.attributes)?, prototypes: body.prototypes };
+    let object = api.orchestrator.store().create_object(new).await?;
+    let location = [(header::LOCATION, format!("/objects/{}", in_path(object.id.key())))];
+    Ok((StatusCode::CREATED, location, tagged(object)).into_response())
+}
+
+/// A key as it stands in a path: of the characters a key may have, `%` alone means something else there.
+pub fn in_path(key: &str) -> String {
+    key.replace('%', "%25")
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ObjectQuery {
+    /// 1 to 1000, 100 if absent.
+    limit: Option<u32>,
+    /// Only objects whose id sorts after this one: `next` of the page before.
+    #[param(value_type = Option<String>)]
+    after: Option<ObjectId>,
+}
+
+#[derive(Serialize)]
+pub struct Objects {
+    objects: Vec<Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<ObjectId>,
+}
+
+/// Objects, sorted by id.
+#[utoipa::path(
+    get, path = "/objects", operation_id = "list_objects", tag = "objects", params(ObjectQuery),
+    responses((status = 200, description = "A page; `next` is there if more follow",
+        body = ref("#/components/schemas/Objects")))
+)]
+pub async fn list(State(api): Shared, Asked(query): Asked<ObjectQuery>) -> Result<Answer<Objects>, Problem> {
+    let limit = page_size(query.limit)?;
+    let mut objects = api.orchestrator.store().objects(query.after.as_ref(), limit + 1).await?;
+    let more = cut(&mut objects, limit);
+    let next = objects.last().filter(|_| more).map(|object| object.id.clone());
+    Ok(Answer(Objects { objects, next }))
+}
+
+/// An object.
+#[utoipa::path(
+    get, path = "/objects/{key}", operation_id = "show_object", tag = "objects", params(("key" = String, Path)),
+    responses((status = 200, description = "The object", body = ref("#/components/schemas/Object"),
+        headers(("ETag" = String, description = "The revision"))))
+)]
+pub async fn show(State(api): Shared, At(id): At<ObjectId>) -> Result<Response, Problem> {
+    Ok(tagged(api.orchestrator.store().object(&id).await?))
+}
+
+/// Sets attributes.
+#[utoipa::path(
+    patch, path = "/objects/{key}", operation_id = "patch_object", tag = "objects", request_body = AttributesBody,
+    params(
+        ("key" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "Change only this revision; otherwise 412"),
+    ),
+    responses((status = 200, description = "The object as it is now", body = ref("#/components/schemas/Object"),
+        headers(("ETag" = String, description = "The revision"))))
+)]
+pub async fn patch(
+    State(api): Shared,
+    At(id): At<ObjectId>,
+    headers: HeaderMap,
+    Sent(body): Sent<AttributesBody>,
+) -> Result<Response, Problem> {
+    let expected = if_match(&headers)?;
+    let patch = attributes(body.attributes)?;
+    let patched = api.orchestrator.store().patch_attributes(&id, &patch, expected.as_ref()).await;
+    let object = patched.map_err(|error| {
+        let problem = Problem::from(error);
+        if expected.is_some() { problem.of_precondition() } else { problem }
+    })?;
+    Ok(tagged(object))
+}

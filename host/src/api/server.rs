@@ -1,0 +1,108 @@
+//! Connections: how many, how long, and how they end.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use super::{Api, metrics, router};
+
+const MAX_CONNECTIONS: usize = 1024;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_HEADER_BYTES: usize = 64 << 10;
+
+/// How long running messages may take to finish when the server stops. Those that do not are on disk and are
+/// taken up again at the next start.
+const RUNNING_GRACE: Duration = Duration::from_secs(8);
+const CONNECTION_GRACE: Duration = Duration::from_secs(2);
+
+/// How a server ended.
+pub enum Stopped {
+    /// All that ran was finished; so many messages wait on disk for the next start.
+    Clean { queued: usize },
+    /// Messages were still running; they are on disk and start again at the next start.
+    Cut,
+}
+
+/// Serves until `stop` returns, then ends in order.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) -> Stopped {
+    let upkeep = tokio::spawn(metrics::upkeep(Arc::clone(&api)));
+    let connections = GracefulShutdown::new();
+    accept_until(stop, &listener, &router(&api), &connections).await;
+    drop(listener);
+
+    let finish = async {
+        let stopped = match timeout(RUNNING_GRACE, api.orchestrator.shutdown()).await {
+            Ok(queued) => Stopped::Clean { queued },
+            Err(_) => Stopped::Cut,
+        };
+        api.closing.send_replace(true);
+        stopped
+    };
+    let close = timeout(RUNNING_GRACE + CONNECTION_GRACE, connections.shutdown());
+    let (stopped, closed) = tokio::join!(finish, close);
+    if closed.is_err() {
+        tracing::warn!("some clients did not close their connections in time");
+    }
+    upkeep.abort();
+    stopped
+}
+
+async fn accept_until(
+    stop: impl Future<Output = ()>,
+    listener: &TcpListener,
+    router: &Router,
+    connections: &GracefulShutdown,
+) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut stop = pin!(stop);
+    loop {
+        let next = async {
+            // The semaphore is never closed, so there is always a permit to come.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
+            Some((permit, listener.accept().await))
+        };
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Some((permit, Ok((stream, _)))) => {
+                tokio::spawn(connection(stream, router.clone(), connections.watcher(), permit));
+            }
+            Some((_, Err(error))) => wait_out(&error).await,
+            None => return,
+        }
+    }
+}
+
+/// A client that gave up is nothing; running out of file handles passes, but not at once.
+async fn wait_out(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!("a connection could not be taken: {error}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, watcher: Watcher, _permit: OwnedSemaphorePermit) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("no TCP_NODELAY: {error}");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(MAX_HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!("a connection broke off: {error}");
+    }
+}

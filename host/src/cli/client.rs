@@ -1,0 +1,149 @@
+//! Speaks to a running AURA.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::failure::Failure;
+use crate::config::{Config, Secret};
+use crate::object::{Kind, Message, MessageId};
+
+/// The longest wait the server grants at once.
+const MAX_WAIT: Duration = Duration::from_mins(10);
+/// How much longer than the wait itself an answer may take.
+const MARGIN: Duration = Duration::from_secs(30);
+
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<Secret>,
+}
+
+/// What of a problem a person is told.
+#[derive(Deserialize)]
+struct Problem {
+    kind: Kind,
+    detail: String,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    message_id: MessageId,
+}
+
+/// How far a message came while one waited for it.
+pub enum Sent {
+    Finished(Message),
+    Going(MessageId),
+}
+
+impl Client {
+    pub fn new(config: &Config) -> Result<Self, Failure> {
+        let mut http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
+        let local = |host: &str| host == "localhost" || host == "[::1]" || host.starts_with("127.");
+        if Url::parse(&config.url).is_ok_and(|url| url.host_str().is_some_and(local)) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| Failure::Failed(format!("no HTTP client: {error}")))?;
+        Ok(Self { http, url: config.url.clone(), token: config.api_token.clone() })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        read(&self.exchange(Method::GET, path, None, None).await?.1)
+    }
+
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<T, Failure> {
+        read(&self.exchange(method, path, Some(body), None).await?.1)
+    }
+
+    /// Sends a message and waits for it up to `patience`.
+    pub async fn message(&self, body: String, patience: Duration) -> Result<Sent, Failure> {
+        let deadline = Instant::now() + patience;
+        let (status, text) =
+            self.exchange(Method::POST, "/message", Some(body), Some(patience.min(MAX_WAIT))).await?;
+        if status == StatusCode::OK {
+            return read(&text).map(Sent::Finished);
+        }
+        let Receipt { message_id } = read(&text)?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Sent::Going(message_id));
+            }
+            let path = format!("/messages/{message_id}");
+            let (_, text) = self.exchange(Method::GET, &path, None, Some(left.min(MAX_WAIT))).await?;
+            let message: Message = read(&text)?;
+            if message.status.is_final() {
+                return Ok(Sent::Finished(message));
+            }
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<(StatusCode, String), Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        request = request.timeout(wait.unwrap_or_default() + MARGIN);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.reveal());
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            request = request.header("prefer", format!("wait={}", wait.as_secs().max(1)));
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| self.unreachable(error))?;
+        if status.is_success() { Ok((status, text)) } else { Err(self.refused(status, &text)) }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
+        let url = &self.url;
+        Failure::Unreachable(if error.is_connect() {
+            format!(
+                "AURA does not answer at {url}. Start it with `aura serve`, or say where it is with --url."
+            )
+        } else {
+            format!("The answer of AURA at {url} broke off: {}", error.without_url())
+        })
+    }
+
+    fn refused(&self, status: StatusCode, text: &str) -> Failure {
+        match serde_json::from_str::<Problem>(text) {
+            Ok(problem) => Failure::of_kind(problem.kind, format!("{:?}: {}", problem.kind, problem.detail)),
+            Err(_) => Failure::Failed(format!("What answers at {} is not AURA (HTTP {status}).", self.url)),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Failed(format!("AURA's answer cannot be read: {error}")))
+}
+
+/// A name as one segment of a path.
+pub fn segment(text: &str) -> String {
+    let mut url = Url::parse("http://x").ok();
+    let path = url.as_mut().and_then(|url| {
+        url.path_segments_mut().ok()?.push(text);
+        Some(url.path().trim_start_matches('/').to_owned())
+    });
+    path.unwrap_or_default()
+}

@@ -1,0 +1,201 @@
+//! `aura method`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use reqwest::Method as Http;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Output;
+use super::audit::read_source;
+use super::client::Client;
+use super::failure::Failure;
+use super::objects::path;
+use super::term::{print, print_json};
+use crate::config::Config;
+use crate::object::{Author, Method, MethodName, ObjectId, Provenance, QuotaOverride};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the methods of an object
+    List {
+        object: ObjectId,
+        #[command(flatten)]
+        inherited: Inherited,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a method
+    Show {
+        #[command(flatten)]
+        method: Name,
+        #[command(flatten)]
+        inherited: Inherited,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Install a method by hand
+    Install {
+        #[command(flatten)]
+        method: Name,
+        /// A file with the method body; `-` reads from stdin
+        file: PathBuf,
+        #[command(flatten)]
+        quota: Quota,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the versions of a method
+    Versions {
+        #[command(flatten)]
+        method: Name,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Return to an earlier version of a method
+    Rollback {
+        #[command(flatten)]
+        method: Name,
+        version: u32,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Set what a method may use; limits that are not given come from the server's configuration
+    Quota {
+        #[command(flatten)]
+        method: Name,
+        #[command(flatten)]
+        quota: Quota,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Args)]
+pub struct Name {
+    object: ObjectId,
+    name: MethodName,
+}
+
+impl Name {
+    fn path(&self) -> String {
+        format!("{}/methods/{}", path(&self.object), self.name)
+    }
+}
+
+#[derive(Args)]
+pub struct Inherited {
+    /// Also what the object inherits
+    #[arg(long)]
+    inherited: bool,
+}
+
+#[derive(Args)]
+pub struct Quota {
+    /// WebAssembly fuel of one run
+    #[arg(long)]
+    fuel: Option<u64>,
+    /// Wall-clock milliseconds of one run
+    #[arg(long)]
+    wall_ms: Option<u64>,
+    /// Memory of one run
+    #[arg(long)]
+    memory_bytes: Option<u64>,
+    /// Printed output of one run
+    #[arg(long)]
+    output_bytes: Option<u64>,
+}
+
+impl Quota {
+    /// `None`: nothing is set.
+    fn set(&self) -> Option<QuotaOverride> {
+        let quota = QuotaOverride {
+            fuel: self.fuel,
+            wall_ms: self.wall_ms,
+            memory_bytes: self.memory_bytes,
+            output_bytes: self.output_bytes,
+        };
+        (quota != QuotaOverride::default()).then_some(quota)
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Methods {
+    methods: Vec<Method>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Versions {
+    versions: Vec<Method>,
+}
+
+pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    let client = Client::new(config)?;
+    match command {
+        Command::List { object, inherited, output } => {
+            let path = format!("{}/methods?inherited={}", path(&object), inherited.inherited);
+            let all: Methods = client.get(&path).await?;
+            if output.json { print_json(&all) } else { all.methods.iter().try_for_each(summarise) }
+        }
+        Command::Show { method, inherited, output } => {
+            let path = format!("{}?inherited={}", method.path(), inherited.inherited);
+            let method: Method = client.get(&path).await?;
+            if output.json {
+                return print_json(&method);
+            }
+            summarise(&method)?;
+            print(method.source.as_str())
+        }
+        Command::Install { method, file, quota, output } => {
+            let mut body = json!({"source": read_source(&file)?});
+            if let Some(quota) = quota.set() {
+                body["quota"] = json!(quota);
+            }
+            answer(&client.send(Http::PUT, &method.path(), body.to_string()).await?, output)
+        }
+        Command::Versions { method, output } => {
+            let all: Versions = client.get(&format!("{}/versions", method.path())).await?;
+            if output.json { print_json(&all) } else { all.versions.iter().try_for_each(summarise) }
+        }
+        Command::Rollback { method, version, output } => {
+            let body = json!({"version": version}).to_string();
+            answer(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
+        }
+        Command::Quota { method, quota, output } => {
+            let body = json!(quota.set().unwrap_or_default()).to_string();
+            answer(&client.send(Http::PUT, &format!("{}/quota", method.path()), body).await?, output)
+        }
+    }
+}
+
+fn answer(method: &Method, output: Output) -> Result<(), Failure> {
+    if output.json { print_json(method) } else { summarise(method) }
+}
+
+/// One line: which version of what, from whom, with which limits of its own.
+fn summarise(method: &Method) -> Result<(), Failure> {
+    let Method { object, name, version, quota, provenance, .. } = method;
+    let limits = [
+        ("fuel", quota.fuel),
+        ("wall_ms", quota.wall_ms),
+        ("memory_bytes", quota.memory_bytes),
+        ("output_bytes", quota.output_bytes),
+    ];
+    let limits = limits.iter().filter_map(|(name, value)| value.map(|value| format!(", {name} {value}")));
+    print(&format!("{object} {name} version {version}, {}{}", author(provenance), limits.collect::<String>()))
+}
+
+fn author(provenance: &Provenance) -> String {
+    match provenance.author {
+        Author::Mind => {
+            let by =
+                [&provenance.persona, &provenance.model].map(|name| name.as_deref().unwrap_or("unknown"));
+            format!("written by {} ({})", by[0], by[1])
+        }
+        Author::Hand => "installed by hand".to_owned(),
+        Author::Rollback => {
+            format!("restored from version {}", provenance.restored_version.unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line.
+//!
+//! `serve`, `genesis`, `audit` and `mind` do their work in this process; all other commands speak to a running
+//! AURA over HTTP.
+
+mod audit;
+mod client;
+mod failure;
+mod folder;
+mod genesis;
+mod methods;
+mod mind;
+mod objects;
+mod parts;
+mod repl;
+mod send;
+mod serve;
+mod term;
+mod watch;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use failure::Failure;
+pub use term::tell;
+
+use crate::config::{Config, Flag, LogFormat};
+
+/// Objects that write the methods they lack.
+#[derive(Parser)]
+#[command(name = "aura", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Settings")]
+struct Settings {
+    /// The folder with the image and all else of this instance [AURA_DATA, ./.aura]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Where the running AURA is [AURA_URL, http://127.0.0.1:8000]
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// Any setting by the name of its variable, such as AURA_MIND=openai
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<Flag>,
+}
+
+fn assignment(text: &str) -> Result<Flag, String> {
+    let (name, value) = text.split_once('=').ok_or("use NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the HTTP API until interrupted
+    Serve(serve::Options),
+    /// Send a message to an object and wait for its result
+    Send(send::Options),
+    /// Send messages line by line
+    Repl,
+    /// Create the image with its root objects, where they are missing
+    Genesis(Output),
+    /// Read a method body as the audit does
+    Audit(audit::Options),
+    /// List, show, create and change objects
+    #[command(subcommand)]
+    Object(objects::Command),
+    /// List, show, install and restore methods
+    #[command(subcommand)]
+    Method(methods::Command),
+    /// Speak to the mind directly
+    #[command(subcommand)]
+    Mind(mind::Command),
+}
+
+/// How a reading command answers.
+#[derive(Args, Clone, Copy)]
+struct Output {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cli {
+    /// The settings that the command line makes.
+    pub fn flags(&self) -> Vec<Flag> {
+        let mut flags = self.settings.set.clone();
+        let mut set =
+            |name: &str, value: Option<String>| flags.extend(value.map(|value| (name.to_owned(), value)));
+        set("AURA_DATA", self.settings.data.clone());
+        set("AURA_URL", self.settings.url.clone());
+        if let Command::Serve(options) = &self.command {
+            set("AURA_API_HOST", options.host.clone());
+            set("AURA_API_PORT", options.port.map(|port| port.to_string()));
+        }
+        flags
+    }
+
+    pub async fn run(self, config: Config) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(_) => serve::serve(config).await,
+            Command::Send(options) => send::send(&config, options).await,
+            Command::Repl => repl::repl(&config).await,
+            Command::Genesis(output) => genesis::genesis(&config, output).await,
+            Command::Audit(options) => audit::audit(&config, &options).await,
+            Command::Object(command) => objects::run(&config, command).await,
+            Command::Method(command) => methods::run(&config, command).await,
+            Command::Mind(command) => mind::run(&config, command).await,
+        }
+    }
+}
+
+/// Sends the log to stderr.
+pub fn start_log(config: &Config) -> Result<(), Failure> {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| Failure::Usage(format!("AURA_LOG='{}' is not valid: {error}", config.log)))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal() && !config.no_color).init(),
+    }
+    Ok(())
+}

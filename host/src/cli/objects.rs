@@ -1,0 +1,105 @@
+//! `aura object`.
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Output;
+use super::client::{Client, segment};
+use super::failure::Failure;
+use super::send::object as json_object;
+use super::term::{print, print_json};
+use crate::config::Config;
+use crate::object::{Json, Object, ObjectId};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List all objects
+    List(Output),
+    /// Show an object
+    Show {
+        object: ObjectId,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Create an object
+    Create {
+        object: ObjectId,
+        /// Its attributes as a JSON object
+        #[arg(value_name = "JSON_ATTRIBUTES", value_parser = json_object, default_value = "{}")]
+        attributes: Json,
+        /// An object it inherits from; several are searched in the order given
+        #[arg(long = "prototype", value_name = "OBJECT")]
+        prototypes: Vec<ObjectId>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Set attributes of an object; those not named stay
+    Set {
+        object: ObjectId,
+        /// The attributes as a JSON object, such as '{"colour": "red"}'
+        #[arg(value_name = "JSON_ATTRIBUTES", value_parser = json_object)]
+        attributes: Json,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Deserialize, Serialize)]
+struct Page {
+    objects: Vec<Object>,
+    #[serde(default, skip_serializing)]
+    next: Option<ObjectId>,
+}
+
+pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    let client = Client::new(config)?;
+    match command {
+        Command::List(output) => list(&client, output).await,
+        Command::Show { object, output } => show(&client.get(&path(&object)).await?, output),
+        Command::Create { object, attributes, prototypes, output } => {
+            let ids = json!(prototypes);
+            let body = format!("{{\"key\":\"{object}\",\"attributes\":{attributes},\"prototypes\":{ids}}}");
+            show(&client.send(Method::POST, "/objects", body).await?, output)
+        }
+        Command::Set { object, attributes, output } => {
+            let body = format!("{{\"attributes\":{attributes}}}");
+            show(&client.send(Method::PATCH, &path(&object), body).await?, output)
+        }
+    }
+}
+
+/// Where the API has an object.
+pub fn path(object: &ObjectId) -> String {
+    format!("/objects/{}", segment(object.key()))
+}
+
+async fn list(client: &Client, output: Output) -> Result<(), Failure> {
+    let mut all = Page { objects: Vec::new(), next: None };
+    loop {
+        let after =
+            all.next.as_ref().map_or_else(String::new, |next| format!("&after={}", segment(next.key())));
+        let page: Page = client.get(&format!("/objects?limit=1000{after}")).await?;
+        all.objects.extend(page.objects);
+        all.next = page.next;
+        if all.next.is_none() {
+            break;
+        }
+    }
+    if output.json {
+        return print_json(&all);
+    }
+    all.objects.iter().try_for_each(|object| print(object.id.as_str()))
+}
+
+fn show(object: &Object, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return print_json(object);
+    }
+    let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    print(&format!("{}, revision {}", object.id, object.rev))?;
+    print(&format!("prototypes: {}", names(object.prototypes.iter().map(ObjectId::as_str).collect())))?;
+    print(&format!("methods: {}", names(object.methods.iter().map(|name| name.as_str()).collect())))?;
+    print(&format!("attributes: {}", object.attributes))
+}

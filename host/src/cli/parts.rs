@@ -1,0 +1,90 @@
+//! Builds the parts of AURA from the configuration.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::folder::DataFolder;
+use super::term::tell;
+use crate::config::Config;
+use crate::mind::{self, Mind};
+use crate::sandbox::wasm::{Progress, WasmSandbox};
+use crate::store::sqlite::SqliteStore;
+
+pub async fn store(folder: &DataFolder) -> Result<SqliteStore, Failure> {
+    let image = folder.image();
+    Ok(blocking(move || SqliteStore::open(&image)).await??)
+}
+
+pub fn mind(config: &Config) -> Result<Arc<dyn Mind>, Failure> {
+    mind::from_config(config.mind.clone()).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+pub async fn sandbox(config: &Config) -> Result<WasmSandbox, Failure> {
+    let guest = guest(config)?;
+    let cache = config.cache.clone();
+    let loaded = blocking(move || WasmSandbox::load(&guest, &cache, &Steps::default())).await?;
+    loaded.map_err(|error| Failure::Unreachable(error.to_string()))
+}
+
+fn guest(config: &Config) -> Result<PathBuf, Failure> {
+    if let Some(path) = &config.guest {
+        if path.is_file() {
+            return Ok(path.clone());
+        }
+        return Err(Failure::Unreachable(format!("There is no file {} (AURA_GUEST).", path.display())));
+    }
+    let path = config.cache.join("guest").join(env!("AURA_GUEST_KEY")).join("python.wasm");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Failure::Unreachable("The Python guest is not built: run `cargo xtask guest`.".into()))
+}
+
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::Failed(format!("A part could not be prepared: {error}")))
+}
+
+/// Preparing the guest, which takes a while the first time: a spinner on a terminal, else a line a step.
+struct Steps(Option<ProgressBar>);
+
+impl Default for Steps {
+    fn default() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        Self(Some(bar))
+    }
+}
+
+impl Progress for Steps {
+    fn step(&self, name: &str) {
+        let text = match name {
+            "snapshot" => "starting Python once and keeping the snapshot",
+            "compile" => "compiling Python for this machine",
+            other => other,
+        };
+        match &self.0 {
+            None => tell(&format!("{text} (only this first time)")),
+            Some(bar) => {
+                bar.set_message(format!("{text} (only this first time)"));
+                bar.enable_steady_tick(Duration::from_millis(100));
+            }
+        }
+    }
+
+    fn done(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

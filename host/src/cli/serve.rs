@@ -1,0 +1,131 @@
+//! `aura serve`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::failure::Failure;
+use super::folder::DataFolder;
+use super::term::{count, print, tell};
+use super::{parts, watch};
+use crate::api::{self, Api, Stopped, Token};
+use crate::config::{Config, LogFormat, authority};
+use crate::orchestrator::{Orchestrator, Parts};
+use crate::sandbox::wasm::thread_stack_bytes;
+use crate::sandbox::{Workers, parallel_runs};
+use crate::store::Store;
+
+/// Messages running or waiting before new ones are refused.
+const QUEUE: usize = 1024;
+
+#[derive(Args)]
+pub struct Options {
+    /// The address to listen on [AURA_API_HOST, 127.0.0.1]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// The port to listen on; 0 takes a free one [AURA_API_PORT, 8000]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
+pub async fn serve(config: Config) -> Result<(), Failure> {
+    config.check_parts()?;
+    if !config.api_is_loopback() && config.api_token.is_none() {
+        return Err(Failure::Usage(format!(
+            "AURA_API_HOST={} can be reached from other machines: set AURA_API_TOKEN, or listen on 127.0.0.1.",
+            config.api_host
+        )));
+    }
+    let folder = DataFolder::open(&config.data)?;
+    let mut serving = folder.serve()?;
+    let listener = listen(&config).await?;
+    let url = url(&config, &listener);
+    serving.at(&url)?;
+
+    let orchestrator = orchestrator(&config, &folder).await?;
+    let token = config.api_token.as_ref().map(|token| Token::new(token.reveal()));
+    let api = Api::new(Arc::clone(&orchestrator), token);
+    tokio::spawn(watch::watch(orchestrator.monologue().subscribe(), config.log_format));
+    let unfinished = orchestrator.recover().await?;
+    if unfinished > 0 {
+        tell(&format!("Taken up again from an earlier run: {}.", count(unfinished as u64, "message", "messages")));
+    }
+
+    let stop = interrupted()?;
+    print(&format!("AURA listens on {url}"))?;
+    let stopped = api::serve(listener, api, stop).await;
+    report(&stopped, config.log_format);
+    Ok(())
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = authority(&config.api_host, config.api_port);
+    TcpListener::bind(&address).await.map_err(|error| {
+        Failure::Failed(format!("Cannot listen on {address}: {error}. Choose another port with --port."))
+    })
+}
+
+/// With the port that was really taken.
+fn url(config: &Config, listener: &TcpListener) -> String {
+    let port = listener.local_addr().map_or(config.api_port, |address| address.port());
+    format!("http://{}", authority(&config.api_host, port))
+}
+
+async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orchestrator>, Failure> {
+    let mind = parts::mind(config)?;
+    let store = parts::store(folder).await?;
+    for created in store.genesis().await? {
+        tell(&format!("Created {created}."));
+    }
+    let sandbox = parts::sandbox(config).await?;
+    let workers = Workers::start(parallel_runs(), thread_stack_bytes())
+        .map_err(|error| Failure::Failed(format!("Cannot start the threads for isolates: {error}")))?;
+    Ok(Orchestrator::new(Parts {
+        store: Arc::new(store),
+        sandbox: Arc::new(sandbox),
+        mind,
+        workers,
+        quota: config.quota,
+        attempts: config.mind_attempts,
+        queue: QUEUE,
+    }))
+}
+
+/// Returns when the user or the system asks the server to stop. Asking twice ends the process at once: all that
+/// was accepted is on disk.
+fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::Failed(format!("Cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tokio::spawn(async move {
+            either(&mut interrupt, &mut terminate).await;
+            std::process::exit(130);
+        });
+    })
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn report(stopped: &Stopped, format: LogFormat) {
+    let text = match stopped {
+        Stopped::Clean { queued: 0 } => "AURA stopped; no message is waiting.".to_owned(),
+        Stopped::Clean { queued } => {
+            let messages = count(*queued as u64, "message", "messages");
+            format!("AURA stopped; queued on disk for the next start: {messages}.")
+        }
+        Stopped::Cut => "AURA stopped; messages that were running start again at the next start.".to_owned(),
+    };
+    match format {
+        LogFormat::Human => tell(&text),
+        LogFormat::Json => tracing::info!("{text}"),
+    }
+}

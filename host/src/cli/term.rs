@@ -1,0 +1,60 @@
+//! What is written to the terminal, and how.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// A line on stdout. When nobody reads any more (`aura … | head`), the command ends quietly.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let text = if io::stdout().is_terminal() { printable(text) } else { Cow::Borrowed(text) };
+    writeln!(io::stdout(), "{text}").map_err(|_| Failure::Told(0))
+}
+
+pub fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::Failed(format!("not JSON: {error}")))?;
+    print(&text)
+}
+
+/// A line on stderr: for people, beside the data on stdout.
+pub fn tell(text: &str) {
+    // Without stderr there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{}", printable(text));
+}
+
+/// Text from methods and models without what a terminal would obey.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|character| if obeyed(character) { '\u{fffd}' } else { character }).collect())
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds as a person says them.
+pub fn duration(millis: i64) -> String {
+    if millis < 1_000 {
+        format!("{millis} ms")
+    } else {
+        format!("{}.{} s", millis / 1_000, millis % 1_000 / 100)
+    }
+}
+
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,202 @@
+//! The sources of settings, and which of them decides.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::{env, fmt, fs, io};
+
+use super::{ConfigError, Setting};
+
+const DOT_ENV: &str = ".env";
+const AURA_TOML: &str = "aura.toml";
+
+/// All settings there are, with their defaults.
+const SETTINGS: [(&str, &str); 28] = [
+    ("AURA_API_HOST", "127.0.0.1"),
+    ("AURA_API_PORT", "8000"),
+    ("AURA_API_TOKEN", ""),
+    ("AURA_URL", ""),
+    ("AURA_DATA", "./.aura"),
+    ("AURA_STORE", "sqlite"),
+    ("ARANGO_HOST", ""),
+    ("ARANGO_USER", ""),
+    ("ARANGO_PASS", ""),
+    ("DB_NAME", "aura_live_image"),
+    ("EXECUTION_SANDBOX_URL", ""),
+    ("AURA_MIND", "ollama"),
+    ("OLLAMA_HOST", "http://localhost:11434"),
+    ("OPENAI_BASE_URL", ""),
+    ("OPENAI_API_KEY", ""),
+    ("AURA_MIND_MODEL", ""),
+    ("AURA_MIND_ATTEMPTS", "4"),
+    ("AURA_MIND_TIMEOUT_S", "120"),
+    ("AURA_FUEL", "2000000000"),
+    ("AURA_WALL_MS", "5000"),
+    ("AURA_MEMORY_BYTES", "134217728"),
+    ("AURA_OUTPUT_BYTES", "65536"),
+    ("AURA_CACHE", ""),
+    ("AURA_GUEST", ""),
+    ("AURA_LOG", ""),
+    ("RUST_LOG", "warn,aura::monologue=info"),
+    ("AURA_LOG_FORMAT", "human"),
+    ("NO_COLOR", ""),
+];
+
+const SECRETS: [&str; 3] = ["AURA_API_TOKEN", "ARANGO_PASS", "OPENAI_API_KEY"];
+
+/// A setting given on the command line.
+pub type Flag = (String, String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Flag,
+    Environment,
+    DotEnv,
+    Toml,
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::DotEnv => DOT_ENV,
+            Self::Toml => AURA_TOML,
+            Self::Default => "default",
+        })
+    }
+}
+
+pub struct Value {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// The layers, highest first. An empty value counts as none.
+pub struct Layers(Vec<(Origin, HashMap<String, String>)>);
+
+impl Layers {
+    pub fn read(flags: &[Flag]) -> Result<Self, ConfigError> {
+        for (name, _) in flags {
+            check_name(name, "--set")?;
+        }
+        Ok(Self(vec![
+            (Origin::Flag, flags.iter().cloned().collect()),
+            (Origin::Environment, environment()?),
+            (Origin::DotEnv, dot_env(Path::new(DOT_ENV))?),
+            (Origin::Toml, aura_toml(Path::new(AURA_TOML))?),
+        ]))
+    }
+
+    pub fn get(&self, name: &str) -> Value {
+        for (origin, values) in &self.0 {
+            if let Some(text) = values.get(name).filter(|text| !text.is_empty()) {
+                return Value { text: text.clone(), origin: *origin };
+            }
+        }
+        Value { text: default(name), origin: Origin::Default }
+    }
+
+    pub fn optional(&self, name: &str) -> Option<String> {
+        Some(self.get(name).text).filter(|text| !text.is_empty())
+    }
+
+    pub fn settings(&self) -> Vec<Setting> {
+        let shown = |name: &'static str| {
+            let Value { text, origin } = self.get(name);
+            let secret = SECRETS.contains(&name) && !text.is_empty();
+            Setting { name, value: if secret { "********".to_owned() } else { text }, origin }
+        };
+        SETTINGS.iter().map(|(name, _)| shown(name)).collect()
+    }
+
+    #[cfg(test)]
+    pub fn for_test(
+        flags: &[(&str, &str)],
+        environment: &[(&str, &str)],
+        dot_env: &[(&str, &str)],
+        toml: &[(&str, &str)],
+    ) -> Self {
+        let own = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        Self(vec![
+            (Origin::Flag, own(flags)),
+            (Origin::Environment, own(environment)),
+            (Origin::DotEnv, own(dot_env)),
+            (Origin::Toml, own(toml)),
+        ])
+    }
+}
+
+fn default(name: &str) -> String {
+    if name == "AURA_CACHE" {
+        return user_cache();
+    }
+    SETTINGS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or_else(String::new, |(_, default)| (*default).to_owned())
+}
+
+fn user_cache() -> String {
+    let folder = |name: &str| env::var(name).ok().filter(|path| !path.is_empty());
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("HOME").map(|home| format!("{home}/.cache")))
+        .map_or_else(String::new, |cache| format!("{cache}/aura"))
+}
+
+fn environment() -> Result<HashMap<String, String>, ConfigError> {
+    let mut values = HashMap::new();
+    for (name, _) in SETTINGS {
+        let Some(value) = env::var_os(name) else { continue };
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError::Unusable(format!("{name} (environment) is not UTF-8 text")))?;
+        values.insert(name.to_owned(), text);
+    }
+    Ok(values)
+}
+
+/// Other programs have their settings in `.env` too, so unknown names are none of our business.
+fn dot_env(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
+    let lines = match dotenvy::from_path_iter(path) {
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(HashMap::new());
+        }
+        other => other.map_err(|error| ConfigError::File(format!("{DOT_ENV}: {error}")))?,
+    };
+    lines.collect::<Result<_, _>>().map_err(|error| ConfigError::File(format!("{DOT_ENV}: {error}")))
+}
+
+fn aura_toml(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        other => other.map_err(|error| ConfigError::File(format!("{AURA_TOML}: {error}")))?,
+    };
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|error| ConfigError::File(format!("{AURA_TOML}: {error}")))?;
+    let mut values = HashMap::new();
+    for (name, value) in table {
+        check_name(&name, AURA_TOML)?;
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            _ => {
+                return Err(ConfigError::File(format!(
+                    "{AURA_TOML}: {name} must be a text or a whole number"
+                )));
+            }
+        };
+        values.insert(name, text);
+    }
+    Ok(values)
+}
+
+fn check_name(name: &str, place: &str) -> Result<(), ConfigError> {
+    if SETTINGS.iter().any(|(known, _)| *known == name) {
+        return Ok(());
+    }
+    let known: Vec<_> = SETTINGS.iter().map(|(known, _)| *known).collect();
+    Err(ConfigError::File(format!("{place}: '{name}' is not a setting; there are {}", known.join(", "))))
+}
