@@ -1,0 +1,20 @@
+//! The benchmarks, compiled like the program itself but for full optimisation of its own code.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::guest;
+use crate::workspace::{Workspace, run};
+
+pub fn run_benches(workspace: &Workspace, names: &[String]) -> Result<ExitCode> {
+    guest::ensure(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["bench", "--package", "aura", "--profile", "dev"]).env("CARGO_PROFILE_DEV_OPT_LEVEL", "3");
+    let every = ["*".to_owned()];
+    for name in if names.is_empty() { &every } else { names } {
+        cargo.args(["--bench", name]);
+    }
+    run(&mut cargo)?;
+    Ok(ExitCode::SUCCESS)
+}

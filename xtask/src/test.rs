@@ -1,0 +1,53 @@
+//! Every test: unit, system, real model, documentation.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::mind::llama::{self, Served};
+use crate::workspace::{Workspace, has_cargo_tool, run, say, setting};
+use crate::{guest, prerequisites};
+
+pub fn run_tests(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    prerequisites::check(workspace)?;
+    guest::ensure(workspace)?;
+    say("building AURA and its tests");
+    run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    say("examples in the documentation");
+    let documentation = run(workspace.cargo().args(["test", "--workspace", "--doc", "--quiet"]));
+
+    let mut tests = runner(workspace, args);
+    let _mind = real_model(workspace, &mut tests);
+    say("tests");
+    run(&mut tests).and(documentation)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runner(workspace: &Workspace, args: &[String]) -> Command {
+    let mut cargo = workspace.cargo();
+    if has_cargo_tool("nextest") {
+        cargo.args(["nextest", "run", "--workspace"]).args(args);
+    } else {
+        say("no cargo-nextest, so plain `cargo test` (cargo install --locked cargo-nextest)");
+        cargo.args(["test", "--workspace", "--tests", "--no-fail-fast"]).args(args);
+    }
+    cargo
+}
+
+/// Starts the pinned model for the tests that ask a real one, and tells them where it is.
+fn real_model(workspace: &Workspace, tests: &mut Command) -> Option<Served> {
+    if let Some(url) = setting("AURA_TEST_MIND_URL") {
+        say(&format!("real-model stage: with {url}, as you set it"));
+        return None;
+    }
+    match prerequisites::check_python().and_then(|()| llama::serve(workspace)) {
+        Ok(served) => {
+            tests.env("AURA_TEST_MIND_URL", &served.url).env("AURA_TEST_MIND_MODEL", llama::MODEL);
+            Some(served)
+        }
+        Err(reason) => {
+            say(&format!("real-model stage: skipped, because {reason:#}"));
+            None
+        }
+    }
+}
