@@ -1,0 +1,263 @@
+//! A Living Image in memory: the store's contract and nothing else, with faults on demand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aura::object::{
+    Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
+    Rev, Timestamp,
+};
+use aura::store::{
+    Accepted, Commit, Install, MessageFilter, NewObject, Resolution, Result, Store, StoreError,
+};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use crate::scene::ROOM;
+
+#[derive(Default)]
+pub struct State {
+    pub objects: BTreeMap<ObjectId, Object>,
+    pub methods: BTreeMap<(ObjectId, MethodName), Vec<Method>>,
+    pub messages: BTreeMap<MessageId, Message>,
+    pub keys: HashMap<String, MessageId>,
+    pub invocations: BTreeMap<InvocationId, Invocation>,
+    revisions: u64,
+}
+
+pub struct Image {
+    state: Mutex<State>,
+    /// Commits to be answered with a conflict before one is let through.
+    pub conflicts: AtomicU32,
+    /// Commits that are applied, but whose answer is lost.
+    pub lost_answers: AtomicU32,
+    /// Acceptances to be refused as unavailable.
+    pub refusals: AtomicU32,
+    /// Acceptances wait here.
+    pub accepting: Semaphore,
+}
+
+impl Image {
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            conflicts: AtomicU32::new(0),
+            lost_answers: AtomicU32::new(0),
+            refusals: AtomicU32::new(0),
+            accepting: Semaphore::new(ROOM as usize),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn add(&self, id: &str, attributes: &str, prototypes: &[&str]) {
+        let id = ObjectId::parse(id).unwrap();
+        let prototypes = prototypes.iter().map(|id| ObjectId::parse(id).unwrap()).collect();
+        let attributes = Json::parse(attributes.to_owned()).unwrap();
+        let mut state = self.state();
+        let rev = state.next_rev();
+        state.objects.insert(id.clone(), Object { id, rev, attributes, methods: Vec::new(), prototypes });
+    }
+}
+
+fn due(counter: &AtomicU32) -> bool {
+    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+impl State {
+    fn next_rev(&mut self) -> Rev {
+        self.revisions += 1;
+        Rev(self.revisions.to_string())
+    }
+
+    fn object(&self, id: &ObjectId) -> Result<&Object> {
+        self.objects.get(id).ok_or_else(|| StoreError::ObjectNotFound(id.clone()))
+    }
+
+    /// The object and its prototypes, nearest first.
+    fn lineage(&self, id: &ObjectId) -> Vec<&Object> {
+        let (mut lineage, mut next) = (Vec::<&Object>::new(), 0);
+        let mut queue = vec![id.clone()];
+        while next < queue.len() {
+            let object = &self.objects[&queue[next]];
+            next += 1;
+            if lineage.iter().all(|known| known.id != object.id) {
+                lineage.push(object);
+                queue.extend(object.prototypes.iter().cloned());
+            }
+        }
+        lineage
+    }
+
+    fn install(&mut self, install: Install) -> Method {
+        let rev = self.next_rev();
+        let object = self.objects.get_mut(&install.object).unwrap();
+        object.rev = rev;
+        if !object.methods.contains(&install.name) {
+            object.methods.push(install.name.clone());
+            object.methods.sort();
+        }
+        let versions = self.methods.entry((install.object.clone(), install.name.clone())).or_default();
+        let method = Method {
+            object: install.object,
+            name: install.name,
+            version: u32::try_from(versions.len()).unwrap() + 1,
+            source: install.source,
+            quota: install.quota.or(versions.last().map(|last| last.quota)).unwrap_or_default(),
+            provenance: install.provenance,
+            installed_at: Timestamp::now(),
+        };
+        versions.push(method.clone());
+        method
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<()> {
+        let id = commit.message.message_id;
+        assert!(self.messages.contains_key(&id), "a message was committed before it was accepted");
+        if self.messages[&id].status.is_final() {
+            return Err(StoreError::AlreadyFinished(id));
+        }
+        for (object, rev) in &commit.preconditions {
+            if self.object(object)?.rev != *rev {
+                return Err(StoreError::Conflict(object.clone()));
+            }
+        }
+        for (id, attributes) in commit.changes {
+            assert!(commit.preconditions.iter().any(|(object, _)| *object == id));
+            let rev = self.next_rev();
+            let object = self.objects.get_mut(&id).unwrap();
+            (object.attributes, object.rev) = (attributes, rev);
+        }
+        for install in commit.installs {
+            self.install(install);
+        }
+        for invocation in commit.invocations {
+            self.invocations.insert(invocation.invocation_id, invocation);
+        }
+        self.messages.insert(id, commit.message);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Image {
+    async fn genesis(&self) -> Result<Vec<ObjectId>> {
+        Ok(Vec::new())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn create_object(&self, object: NewObject) -> Result<Object> {
+        Err(StoreError::ObjectExists(object.id))
+    }
+
+    async fn object(&self, id: &ObjectId) -> Result<Object> {
+        self.state().object(id).cloned()
+    }
+
+    async fn objects(&self, _after: Option<&ObjectId>, _limit: u32) -> Result<Vec<Object>> {
+        Ok(self.state().objects.values().cloned().collect())
+    }
+
+    async fn patch_attributes(
+        &self,
+        id: &ObjectId,
+        _patch: &Json,
+        _if_match: Option<&Rev>,
+    ) -> Result<Object> {
+        self.object(id).await
+    }
+
+    async fn resolve(&self, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
+        let state = self.state();
+        let receiver = state.object(receiver)?.clone();
+        let mut inherited = Map::new();
+        let mut method = None;
+        for object in state.lineage(&receiver.id) {
+            let versions = state.methods.get(&(object.id.clone(), name.clone()));
+            method = method.or_else(|| versions.and_then(|versions| versions.last()).cloned());
+            if object.id != receiver.id {
+                let attributes: Map<String, Value> = serde_json::from_str(object.attributes.get()).unwrap();
+                for (name, value) in attributes {
+                    inherited.entry(name).or_insert(value);
+                }
+            }
+        }
+        Ok(Resolution { receiver, inherited: Json::of(&inherited).unwrap(), method })
+    }
+
+    async fn methods(&self, id: &ObjectId, _inherited: bool) -> Result<Vec<Method>> {
+        let state = self.state();
+        let own = state.methods.iter().filter(|((object, _), _)| object == id);
+        Ok(own.filter_map(|(_, versions)| versions.last().cloned()).collect())
+    }
+
+    async fn versions(&self, id: &ObjectId, name: &MethodName) -> Result<Vec<Method>> {
+        let versions = self.state().methods.get(&(id.clone(), name.clone())).cloned().unwrap_or_default();
+        Ok(versions.into_iter().rev().collect())
+    }
+
+    async fn install(&self, install: Install) -> Result<Method> {
+        self.state().object(&install.object)?;
+        Ok(self.state().install(install))
+    }
+
+    async fn set_quota(&self, id: &ObjectId, name: &MethodName, _quota: QuotaOverride) -> Result<Method> {
+        Err(StoreError::MethodNotFound { object: id.clone(), name: name.clone() })
+    }
+
+    async fn accept(&self, message: &Message, key: Option<&str>) -> Result<Accepted> {
+        let _permit = self.accepting.acquire().await.unwrap();
+        if due(&self.refusals) {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        let mut state = self.state();
+        if let Some(earlier) = key.and_then(|key| state.keys.get(key)) {
+            return Ok(Accepted::Before(state.messages[earlier].clone()));
+        }
+        if let Some(key) = key {
+            state.keys.insert(key.to_owned(), message.message_id);
+        }
+        state.messages.insert(message.message_id, message.clone());
+        Ok(Accepted::New)
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Message>> {
+        Ok(self.state().messages.get(&id).cloned())
+    }
+
+    async fn messages(&self, _filter: &MessageFilter) -> Result<Vec<Message>> {
+        Ok(self.state().messages.values().rev().cloned().collect())
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Message>> {
+        let state = self.state();
+        Ok(state.messages.values().filter(|message| !message.status.is_final()).cloned().collect())
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<()> {
+        // As long as a disk may take: cycles overlap, so that conflicts are many.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if let Some((object, _)) = commit.preconditions.first()
+            && due(&self.conflicts)
+        {
+            return Err(StoreError::Conflict(object.clone()));
+        }
+        self.state().commit(commit)?;
+        if due(&self.lost_answers) {
+            return Err(StoreError::Unavailable("the connection broke".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>> {
+        Ok(self.state().invocations.get(&id).cloned())
+    }
+}

@@ -1,0 +1,106 @@
+//! An orchestrator among fakes, and short words for what scenarios do with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aura::object::{
+    Fault, Json, Message, MessageId, Method, MethodName, NewMessage, ObjectId, Provenance, Quota, Source,
+};
+use aura::orchestrator::{Orchestrator, Parts};
+use aura::sandbox::Workers;
+use aura::store::{Install, Store};
+
+use crate::image::Image;
+use crate::interpreter::{Gate, Interpreter};
+use crate::script::Script;
+
+/// How many may pass a fake's semaphore at once; who holds as many lets nobody pass.
+pub const ROOM: u32 = 1_000;
+/// Far beyond what any scenario takes: reaching it is a hang.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub struct Scene {
+    pub image: Arc<Image>,
+    pub mind: Arc<Script>,
+    pub gate: Arc<Gate>,
+    pub orchestrator: Arc<Orchestrator>,
+}
+
+impl Scene {
+    /// `nil`, `system` and four attempts for the mind.
+    pub fn new() -> Self {
+        let image = Image::new();
+        image.add("nil", "{}", &[]);
+        image.add("system", "{}", &["nil"]);
+        Self::around(Arc::new(image), 1_000)
+    }
+
+    pub fn around(image: Arc<Image>, queue: usize) -> Self {
+        let (mind, sandbox) = (Arc::new(Script::new()), Interpreter::new());
+        let gate = Arc::clone(&sandbox.gate);
+        let orchestrator = Orchestrator::new(Parts {
+            store: image.clone(),
+            sandbox: Arc::new(sandbox),
+            mind: mind.clone(),
+            workers: Workers::start(4, 4 << 20).unwrap(),
+            quota: Quota::default(),
+            attempts: 4,
+            queue,
+        });
+        Self { image, mind, gate, orchestrator }
+    }
+
+    pub fn object(&self, id: &str, attributes: &str) {
+        self.image.add(id, attributes, &["system"]);
+    }
+
+    pub async fn method(&self, object: &str, name: &str, body: &str) {
+        let install = Install {
+            object: ObjectId::parse(object).unwrap(),
+            name: MethodName::parse(name).unwrap(),
+            source: Source::parse(body).unwrap(),
+            quota: None,
+            provenance: Provenance::hand(),
+        };
+        self.image.install(install).await.unwrap();
+    }
+
+    pub async fn accept(&self, target: &str, method: &str) -> Result<Message, Fault> {
+        self.orchestrator.accept(message(target, method, "[]")).await
+    }
+
+    /// Sends and waits for the end.
+    pub async fn send(&self, target: &str, method: &str) -> Message {
+        let id = self.accept(target, method).await.unwrap().message_id;
+        self.end_of(id).await
+    }
+
+    pub async fn end_of(&self, id: MessageId) -> Message {
+        let message = self.orchestrator.wait(id, PATIENCE).await.unwrap().unwrap();
+        assert!(message.status.is_final(), "the message did not end: {message:?}");
+        assert_eq!(self.image.state().messages[&id], message, "the store has another record");
+        message
+    }
+
+    pub fn attributes(&self, object: &str) -> String {
+        let id = ObjectId::parse(object).unwrap();
+        self.image.state().objects[&id].attributes.to_string()
+    }
+
+    pub async fn versions(&self, object: &str, name: &str) -> Vec<Method> {
+        let (id, name) = (ObjectId::parse(object).unwrap(), MethodName::parse(name).unwrap());
+        self.image.versions(&id, &name).await.unwrap()
+    }
+}
+
+pub fn message(target: &str, method: &str, args: &str) -> NewMessage {
+    NewMessage {
+        target: ObjectId::parse(target).unwrap(),
+        method: MethodName::parse(method).unwrap(),
+        args: Json::parse(args.to_owned()).unwrap(),
+        kwargs: Json::empty_object(),
+        seed: Some(7),
+        fuel: None,
+        idempotency_key: None,
+    }
+}

@@ -1,0 +1,82 @@
+//! What every store promises, run against each of them.
+//!
+//! [`cases`] holds the contract as scenarios, [`random`] as one property: any sequence of operations leaves the
+//! store in the state of a small [`model`]. [`opening`] is about `SQLite` files alone. Another store joins by
+//! implementing [`Image`] and a line of `contract!`.
+
+mod cases;
+mod model;
+mod opening;
+mod random;
+mod values;
+
+use std::path::PathBuf;
+
+use aura::store::Store;
+use aura::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+/// An image that outlives the store that has it open.
+trait Image {
+    fn empty() -> Self;
+    /// Opens the image. A store opened before must be dropped.
+    fn open(&self) -> impl Store;
+}
+
+struct SqliteImage(TempDir);
+
+impl SqliteImage {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("image.db")
+    }
+}
+
+impl Image for SqliteImage {
+    fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> impl Store {
+        SqliteStore::open(&self.path()).unwrap()
+    }
+}
+
+macro_rules! contract {
+    ($store:ident: $image:ty) => {
+        mod $store {
+            use super::*;
+
+            contract!(@cases $image:
+                genesis_happens_once
+                objects_are_created_once_and_only_on_existing_prototypes
+                the_nearest_method_is_found_breadth_first
+                attributes_are_inherited_from_the_nearest
+                attributes_keep_their_text_and_order
+                a_patch_respects_the_revision
+                versions_count_up_and_keep_their_quota
+                a_cycle_is_committed_whole
+                a_failing_precondition_changes_nothing
+                a_failing_change_undoes_what_went_before
+                a_message_takes_effect_once
+                concurrent_cycles_lose_no_update
+                an_idempotency_key_names_one_message
+                accepted_messages_survive_a_restart
+                messages_are_listed_newest_first
+            );
+
+            #[test]
+            fn any_operations_leave_the_state_of_the_model() {
+                random::any_operations_leave_the_state_of_the_model::<$image>();
+            }
+        }
+    };
+    (@cases $image:ty: $($case:ident)*) => {$(
+        #[tokio::test]
+        async fn $case() {
+            let image = <$image>::empty();
+            cases::$case(&image).await;
+        }
+    )*};
+}
+
+contract!(sqlite: SqliteImage);

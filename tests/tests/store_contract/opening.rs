@@ -1,0 +1,159 @@
+//! `SQLite` images as files: which are opened, which are refused and with what advice, and what only another
+//! program could have written into them.
+
+use std::fs;
+use std::path::Path;
+
+use aura::store::sqlite::SqliteStore;
+use aura::store::{Store, StoreError};
+use rusqlite::Connection;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::values::{id, install, message, name, object, resolved};
+use crate::{Image as _, SqliteImage};
+
+/// What opening says when it refuses, without the path.
+fn refusal(path: &Path) -> String {
+    let text = match SqliteStore::open(path) {
+        Err(StoreError::Unavailable(text)) => text,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("opened"),
+    };
+    text.strip_prefix(&format!("{}: ", path.display())).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn missing_folders_are_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("not/there/image.db");
+    SqliteStore::open(&path).unwrap().genesis().await.unwrap();
+    SqliteStore::open(&path).unwrap().object(&id("system")).await.unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let image = SqliteImage::empty();
+    drop(image.open());
+    Connection::open(image.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert_eq!(
+        refusal(&image.path()),
+        "the image has schema version 99 and this aura knows 1; use a newer aura"
+    );
+}
+
+#[test]
+fn what_is_no_image_is_refused_and_left_alone() {
+    let image = SqliteImage::empty();
+    let text = "not a database\n".repeat(100);
+    fs::write(image.path(), &text).unwrap();
+    assert_eq!(
+        refusal(&image.path()),
+        "the file is not an image; move it away or name another one (file is not a database)"
+    );
+    assert_eq!(fs::read_to_string(image.path()).unwrap(), text);
+
+    fs::remove_file(image.path()).unwrap();
+    Connection::open(image.path()).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let before = fs::read(image.path()).unwrap();
+    assert_eq!(
+        refusal(&image.path()),
+        "the file is the database of another program; move it away or name another one"
+    );
+    assert_eq!(fs::read(image.path()).unwrap(), before);
+
+    let folder = image.path().with_file_name("folder");
+    fs::create_dir(&folder).unwrap();
+    assert!(refusal(&folder).starts_with("the image cannot be opened for writing; let this user write"));
+    let below_a_file = image.path().join("image.db");
+    assert!(refusal(&below_a_file).starts_with("its folder cannot be created"));
+}
+
+#[test]
+fn an_image_locked_by_another_program_is_refused() {
+    let image = SqliteImage::empty();
+    drop(image.open());
+    let other = Connection::open(image.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(
+        refusal(&image.path()).starts_with("another program holds the image locked; stop it and try again")
+    );
+}
+
+#[test]
+fn a_read_only_image_is_refused() {
+    let image = SqliteImage::empty();
+    drop(image.open());
+    let mut permissions = fs::metadata(image.path()).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(image.path(), permissions).unwrap();
+    if fs::OpenOptions::new().write(true).open(image.path()).is_ok() {
+        return; // The superuser writes to read-only files.
+    }
+    assert_eq!(refusal(&image.path()), "the file is read-only; let this user write to it");
+}
+
+/// The files as a crash would leave them hold everything that was answered.
+#[tokio::test]
+async fn an_accepted_message_is_in_the_files() {
+    let (image, crashed) = (SqliteImage::empty(), SqliteImage::empty());
+    let store = image.open();
+    let message = message("a");
+    store.accept(&message, None).await.unwrap();
+    for suffix in ["", "-wal"] {
+        let file = |image: &SqliteImage| format!("{}{suffix}", image.path().display());
+        fs::copy(file(&image), file(&crashed)).unwrap();
+    }
+    assert_eq!(crashed.open().unfinished().await.unwrap(), [message]);
+}
+
+#[test]
+fn threads_outside_the_runtime_can_use_the_store() {
+    let runtime = Runtime::new().unwrap();
+    let image = SqliteImage::empty();
+    let store = image.open();
+    let use_it = |handle: Handle| {
+        handle.block_on(store.genesis()).unwrap();
+        assert_eq!(handle.block_on(store.objects(None, 9)).unwrap().len(), 2);
+    };
+    std::thread::scope(|scope| scope.spawn(|| use_it(runtime.handle().clone())).join().unwrap());
+}
+
+#[tokio::test]
+async fn a_cycle_of_prototypes_ends() {
+    let image = SqliteImage::empty();
+    let store = image.open();
+    store.create_object(object("a", r#"{"x":1}"#, &[])).await.unwrap();
+    store.create_object(object("b", r#"{"x":2}"#, &["a"])).await.unwrap();
+    Connection::open(image.path())
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO PrototypeLinks (object, position, prototype)
+             SELECT child.number, 0, parent.number FROM UvmObjects AS child, UvmObjects AS parent
+             WHERE child.key = 'a' AND parent.key = 'b'",
+        )
+        .unwrap();
+    assert_eq!(resolved(&store, "a", "greet").await, None);
+    assert!(store.methods(&id("a"), true).await.unwrap().is_empty());
+    store.install(install("b", "greet", "return 1", None)).await.unwrap();
+    assert_eq!(resolved(&store, "a", "greet").await, Some(("return 1".to_owned(), id("b"))));
+    assert_eq!(store.resolve(&id("a"), &name("greet")).await.unwrap().inherited.get(), r#"{"x":2}"#);
+}
+
+/// The receiver and 999 prototypes are searched.
+#[tokio::test]
+async fn a_search_ends_after_a_thousand_objects() {
+    let image = SqliteImage::empty();
+    let store = image.open();
+    Connection::open(image.path())
+        .unwrap()
+        .execute_batch(
+            "WITH RECURSIVE counter (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter LIMIT 1100)
+             INSERT INTO UvmObjects (number, key, rev, attributes) SELECT n, n, 1, '{}' FROM counter;
+             INSERT INTO PrototypeLinks (object, position, prototype)
+             SELECT number, 0, number + 1 FROM UvmObjects WHERE number < 1100",
+        )
+        .unwrap();
+    store.install(install("1001", "greet", "return 1", None)).await.unwrap();
+    assert_eq!(resolved(&store, "1", "greet").await, None);
+    assert_eq!(resolved(&store, "2", "greet").await, Some(("return 1".to_owned(), id("1001"))));
+}
