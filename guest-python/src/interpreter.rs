@@ -72,11 +72,13 @@ fn prelude(vm: &VirtualMachine) -> PyResult<()> {
     vm.run_code_obj(code, scope).map(drop)
 }
 
-/// Takes all that exists now out of the garbage collector's sight, so that no run walks over the library.
+/// Takes all that exists now out of the garbage collector's sight, so that no run walks over the library, and
+/// stops it until a method runs.
 fn settle(vm: &VirtualMachine) -> PyResult<()> {
     let gc = vm.import("gc", 0)?;
     vm.call_method(&gc, "collect", ())?;
     vm.call_method(&gc, "freeze", ())?;
+    vm.state.gc.disable();
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyDict, PyDictRef, PyFloat, PyInt, PyList, PyStr, PyTuple};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, VirtualMachine, literal};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyRef, VirtualMachine, literal};
 
 /// How deep lists and dicts may be nested; the host has the same limit.
 const MAX_DEPTH: usize = 100;
@@ -31,7 +31,7 @@ struct Reader<'a> {
     vm: &'a VirtualMachine,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn unexpected(&self) -> String {
         format!("not JSON at byte {}", self.at)
     }
@@ -61,7 +61,7 @@ impl Reader<'_> {
         self.space();
         let ctx = &self.vm.ctx;
         match self.peek() {
-            Some(b'"') => Ok(ctx.new_str(self.string()?).into()),
+            Some(b'"') => Ok(self.string()?.into()),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -84,13 +84,13 @@ impl Reader<'_> {
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected());
             }
-            let key = self.vm.ctx.new_str(self.string()?);
+            let key = self.string()?;
             self.space();
             if !self.take(":") {
                 return Err(self.unexpected());
             }
             let value = self.value(depth + 1)?;
-            dict.set_item(key.as_object(), value, self.vm).map_err(|_| "not a dict".to_owned())?;
+            dict.set_item(&*key, value, self.vm).map_err(|_| "not a dict".to_owned())?;
             self.space();
             if self.take("}") {
                 return Ok(dict.into());
@@ -140,19 +140,31 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn string(&mut self) -> Result<String, String> {
+    fn string(&mut self) -> Result<PyRef<PyStr>, String> {
         self.at += 1;
-        let mut string = String::new();
-        loop {
-            let rest = &self.text.as_bytes()[self.at..];
-            let run = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or_else(|| self.unexpected())?;
-            string.push_str(&self.text[self.at..self.at + run]);
-            self.at += run + 1;
-            if rest[run] == b'"' {
-                return Ok(string);
-            }
-            string.push(self.escape()?);
+        let (plain, end) = self.plain()?;
+        if end == b'"' {
+            return Ok(self.vm.ctx.new_str(plain));
         }
+        let mut string = plain.to_owned();
+        loop {
+            string.push(self.escape()?);
+            let (plain, end) = self.plain()?;
+            string.push_str(plain);
+            if end == b'"' {
+                return Ok(self.vm.ctx.new_str(string));
+            }
+        }
+    }
+
+    /// The text up to the next quote or backslash, and which of them it is.
+    fn plain(&mut self) -> Result<(&'a str, u8), String> {
+        let text = self.text;
+        let rest = &text.as_bytes()[self.at..];
+        let length = memchr::memchr2(b'"', b'\\', rest).ok_or_else(|| self.unexpected())?;
+        let plain = &text[self.at..self.at + length];
+        self.at += length + 1;
+        Ok((plain, rest[length]))
     }
 
     fn escape(&mut self) -> Result<char, String> {
@@ -205,6 +217,19 @@ pub fn write(value: &PyObject, keys: Keys, vm: &VirtualMachine) -> Result<String
     Ok(writer.out)
 }
 
+/// The bytes that a JSON string cannot hold as they are.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        escaped[control] = true;
+        control += 1;
+    }
+    escaped[b'"' as usize] = true;
+    escaped[b'\\' as usize] = true;
+    escaped
+};
+
 struct Writer<'a> {
     out: String,
     keys: Keys,
@@ -216,8 +241,7 @@ impl Writer<'_> {
         if depth > MAX_DEPTH {
             return Err(format!("a value is nested deeper than {MAX_DEPTH} levels"));
         }
-        if let Some(text) = self.scalar(value)? {
-            self.out.push_str(&text);
+        if self.scalar(value)? {
             return Ok(());
         }
         if let Some(text) = value.downcast_ref::<PyStr>() {
@@ -236,28 +260,40 @@ impl Writer<'_> {
         Err(format!("a value of type '{}' is not JSON", value.class().name()))
     }
 
-    /// The text of None, a bool or a number; `None` for everything else.
-    fn scalar(&self, value: &PyObject) -> Result<Option<String>, String> {
+    /// Writes None, a bool or a number; `false` for everything else.
+    fn scalar(&mut self, value: &PyObject) -> Result<bool, String> {
         let ctx = &self.vm.ctx;
         if self.vm.is_none(value) {
-            return Ok(Some("null".to_owned()));
-        }
-        if value.is(&ctx.true_value) {
-            return Ok(Some("true".to_owned()));
-        }
-        if value.is(&ctx.false_value) {
-            return Ok(Some("false".to_owned()));
-        }
-        if let Some(int) = value.downcast_ref::<PyInt>() {
-            return Ok(Some(int.as_bigint().to_string()));
-        }
-        let Some(float) = value.downcast_ref::<PyFloat>() else { return Ok(None) };
-        let float = float.to_f64();
-        if float.is_finite() {
-            Ok(Some(literal::float::to_string(float)))
+            self.out.push_str("null");
+        } else if value.is(&ctx.true_value) {
+            self.out.push_str("true");
+        } else if value.is(&ctx.false_value) {
+            self.out.push_str("false");
+        } else if let Some(int) = value.downcast_ref::<PyInt>() {
+            match i64::try_from(int.as_bigint()) {
+                Ok(small) => self.out.push_str(itoa::Buffer::new().format(small)),
+                Err(_) => self.out.push_str(&int.as_bigint().to_string()),
+            }
+        } else if let Some(float) = value.downcast_ref::<PyFloat>() {
+            self.float(float.to_f64())?;
         } else {
-            Err(format!("the float {} is not JSON", literal::float::to_string(float)))
+            return Ok(false);
         }
+        Ok(true)
+    }
+
+    /// As `repr` writes it.
+    fn float(&mut self, float: f64) -> Result<(), String> {
+        if !float.is_finite() {
+            return Err(format!("the float {} is not JSON", literal::float::to_string(float)));
+        }
+        // In this range both write all digits and no exponent.
+        if (1e-4..1e16).contains(&float.abs()) {
+            self.out.push_str(ryu::Buffer::new().format_finite(float));
+        } else {
+            self.out.push_str(&literal::float::to_string(float));
+        }
+        Ok(())
     }
 
     fn array(&mut self, items: &[PyObjectRef], depth: usize) -> Result<(), String> {
@@ -290,11 +326,10 @@ impl Writer<'_> {
         if let Some(text) = key.downcast_ref::<PyStr>() {
             return self.string(text);
         }
-        let coerced = if self.keys == Keys::Coerced { self.scalar(key)? } else { None };
-        let text = coerced
-            .ok_or_else(|| format!("a dict key of type '{}' is not JSON: keys must be strings", key.class().name()))?;
         self.out.push('"');
-        self.out.push_str(&text);
+        if self.keys == Keys::Strict || !self.scalar(key)? {
+            return Err(format!("a dict key of type '{}' is not JSON: keys must be strings", key.class().name()));
+        }
         self.out.push('"');
         Ok(())
     }
@@ -304,22 +339,19 @@ impl Writer<'_> {
         self.out.push('"');
         let mut plain = 0;
         for (at, byte) in text.bytes().enumerate() {
-            let escape = match byte {
-                b'"' => "\\\"",
-                b'\\' => "\\\\",
-                b'\n' => "\\n",
-                b'\r' => "\\r",
-                b'\t' => "\\t",
-                0..0x20 => "",
-                _ => continue,
-            };
+            if !ESCAPED[usize::from(byte)] {
+                continue;
+            }
             self.out.push_str(&text[plain..at]);
             plain = at + 1;
-            if escape.is_empty() {
+            match byte {
+                b'"' => self.out.push_str("\\\""),
+                b'\\' => self.out.push_str("\\\\"),
+                b'\n' => self.out.push_str("\\n"),
+                b'\r' => self.out.push_str("\\r"),
+                b'\t' => self.out.push_str("\\t"),
                 // Writing to a String cannot fail.
-                let _ = write!(self.out, "\\u{byte:04x}");
-            } else {
-                self.out.push_str(escape);
+                _ => drop(write!(self.out, "\\u{byte:04x}")),
             }
         }
         self.out.push_str(&text[plain..]);

@@ -39,7 +39,11 @@ pub fn run(call: Call, vm: &VirtualMachine) -> Result<Returned, Failure> {
     let this = Receiver::create(&call.receiver, attributes, inherited, call.attributes.clone(), vm);
     let function = define(code, method, vm).map_err(raised)?;
     arguments.args.insert(0, this.clone().into());
-    let value = function.call(arguments, vm).map_err(raised)?;
+    // Reading and writing JSON makes no garbage.
+    vm.state.gc.enable();
+    let value = function.call(arguments, vm);
+    vm.state.gc.disable();
+    let value = value.map_err(raised)?;
 
     let value = json::write(&value, json::Keys::Coerced, vm)
         .map_err(|reason| Failure::Covenant(format!("the result cannot be answered: {reason}")))?;
