@@ -48,7 +48,8 @@ pub fn syntax(error: &SyntaxError) -> Failure {
 /// `str(error)`, unless that raises too.
 fn text_of(error: &PyBaseExceptionRef, vm: &VirtualMachine) -> String {
     let text = error.as_object().str(vm);
-    let text = text.map_or_else(|_| "<exception str() failed>".to_owned(), |text| text.to_string_lossy().into_owned());
+    let text = text
+        .map_or_else(|_| "<exception str() failed>".to_owned(), |text| text.to_string_lossy().into_owned());
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -61,7 +61,11 @@ fn build() -> Interpreter {
 /// Runs the prelude and imports the library; the tracebacks of what failed.
 fn prepare(vm: &VirtualMachine) -> Vec<String> {
     let imports = IMPORTED.lines().map(|module| vm.import(module, 0).map(drop));
-    std::iter::once_with(|| prelude(vm)).chain(imports).filter_map(Result::err).map(|error| shown(&error, vm)).collect()
+    std::iter::once_with(|| prelude(vm))
+        .chain(imports)
+        .filter_map(Result::err)
+        .map(|error| shown(&error, vm))
+        .collect()
 }
 
 fn prelude(vm: &VirtualMachine) -> PyResult<()> {

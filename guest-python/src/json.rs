@@ -129,7 +129,11 @@ impl<'a> Reader<'a> {
         let number = &self.text[self.at..self.at + length];
         let ctx = &self.vm.ctx;
         let value = if number.contains(['.', 'e', 'E']) {
-            number.parse::<f64>().ok().filter(|float| float.is_finite()).map(|float| ctx.new_float(float).into())
+            number
+                .parse::<f64>()
+                .ok()
+                .filter(|float| float.is_finite())
+                .map(|float| ctx.new_float(float).into())
         } else if let Ok(small) = number.parse::<i64>() {
             Some(ctx.new_int(small).into())
         } else {
@@ -328,7 +332,10 @@ impl Writer<'_> {
         }
         self.out.push('"');
         if self.keys == Keys::Strict || !self.scalar(key)? {
-            return Err(format!("a dict key of type '{}' is not JSON: keys must be strings", key.class().name()));
+            return Err(format!(
+                "a dict key of type '{}' is not JSON: keys must be strings",
+                key.class().name()
+            ));
         }
         self.out.push('"');
         Ok(())

@@ -93,7 +93,8 @@ impl Receiver {
 
     /// The attributes to be kept when the method has returned. `Err` says how the covenant was broken.
     pub fn settle(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
-        let changed = self.exchange(vm).map_err(|reason| format!("self.attributes cannot be kept: {reason}"))?;
+        let changed =
+            self.exchange(vm).map_err(|reason| format!("self.attributes cannot be kept: {reason}"))?;
         let covenant = self.covenant();
         if (changed.is_some() || covenant.sent) && !covenant.declared {
             return Err("self.attributes changed without self._p_changed = True".to_owned());
@@ -108,7 +109,9 @@ pub mod _aura {
     use rustpython_vm::common::lock::{PyMutex, PyMutexGuard, PyRwLock};
     use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
     use rustpython_vm::types::{GetAttr, Representable, SetAttr};
-    use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
+    use rustpython_vm::{
+        AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    };
 
     use super::{Covenant, REGISTERED};
     use crate::aura::python::host;
@@ -152,7 +155,6 @@ pub mod _aura {
                 None => self.inherited.get_item_opt(name, vm),
             }
         }
-
     }
 
     #[pyclass(with(GetAttr, SetAttr, Representable))]
@@ -161,11 +163,15 @@ pub mod _aura {
         #[pymethod]
         fn send(zelf: &Py<Self>, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {
             let mut text = |what: &str| -> PyResult<String> {
-                let given = args.take_positional().ok_or_else(|| vm.new_type_error(format!("send() needs {what}")))?;
+                let given = args
+                    .take_positional()
+                    .ok_or_else(|| vm.new_type_error(format!("send() needs {what}")))?;
                 if let Some(object) = given.downcast_ref::<Self>() {
                     return Ok(object.key.to_string());
                 }
-                let given = given.downcast::<PyStr>().map_err(|_| vm.new_type_error(format!("{what} must be a string")))?;
+                let given = given
+                    .downcast::<PyStr>()
+                    .map_err(|_| vm.new_type_error(format!("{what} must be a string")))?;
                 Ok(given.to_string())
             };
             let (target, method) = (text("the target's id")?, text("the method's name")?);
@@ -212,7 +218,10 @@ pub mod _aura {
         }
     }
 
-    fn unanswered(refusal: &host::Refusal, vm: &VirtualMachine) -> PyResult<rustpython_vm::builtins::PyBaseExceptionRef> {
+    fn unanswered(
+        refusal: &host::Refusal,
+        vm: &VirtualMachine,
+    ) -> PyResult<rustpython_vm::builtins::PyBaseExceptionRef> {
         let class = super::send_error().ok_or_else(|| vm.new_runtime_error("the prelude did not run"))?;
         let error = class.call((refusal.text.clone(), refusal.kind.clone()), vm)?;
         error.downcast().map_err(|_| vm.new_type_error("SendError is not an exception"))
@@ -238,7 +247,12 @@ pub mod _aura {
     }
 
     impl SetAttr for Receiver {
-        fn setattro(zelf: &Py<Self>, name: &Py<PyStr>, value: PySetterValue, vm: &VirtualMachine) -> PyResult<()> {
+        fn setattro(
+            zelf: &Py<Self>,
+            name: &Py<PyStr>,
+            value: PySetterValue,
+            vm: &VirtualMachine,
+        ) -> PyResult<()> {
             match (name.to_str().unwrap_or_default(), value) {
                 ("_p_changed", PySetterValue::Assign(value)) => {
                     let declared = value.try_to_bool(vm)?;
@@ -246,7 +260,8 @@ pub mod _aura {
                     Ok(())
                 }
                 ("attributes", PySetterValue::Assign(value)) => {
-                    let dict = value.downcast().map_err(|_| vm.new_type_error("self.attributes must be a dict"))?;
+                    let dict =
+                        value.downcast().map_err(|_| vm.new_type_error("self.attributes must be a dict"))?;
                     *zelf.attributes.write() = dict;
                     Ok(())
                 }
@@ -264,7 +279,9 @@ pub mod _aura {
                     zelf.covenant().declared = true;
                     match zelf.dict().get_item_opt(name, vm)? {
                         Some(_) => zelf.dict().del_item(name, vm),
-                        None => Err(vm.new_attribute_error(format!("'{}' has no attribute '{name}'", zelf.key))),
+                        None => {
+                            Err(vm.new_attribute_error(format!("'{}' has no attribute '{name}'", zelf.key)))
+                        }
                     }
                 }
             }
@@ -317,7 +334,11 @@ pub mod _aura {
     impl rustpython_vm::types::Constructor for Output {
         type Args = (bool,);
 
-        fn py_new(_class: &Py<rustpython_vm::builtins::PyType>, (kept,): Self::Args, _vm: &VirtualMachine) -> PyResult<Self> {
+        fn py_new(
+            _class: &Py<rustpython_vm::builtins::PyType>,
+            (kept,): Self::Args,
+            _vm: &VirtualMachine,
+        ) -> PyResult<Self> {
             Ok(Self { kept })
         }
     }
@@ -333,7 +354,8 @@ pub mod _aura {
     /// What `self.other(…)` does.
     #[pyfunction]
     fn deliver(mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        let mut next = || args.take_positional().ok_or_else(|| vm.new_type_error("deliver() needs a sender and a name"));
+        let mut next =
+            || args.take_positional().ok_or_else(|| vm.new_type_error("deliver() needs a sender and a name"));
         let sender: PyRef<Receiver> = next()?.downcast().map_err(|_| vm.new_type_error("not an object"))?;
         let name: PyStrRef = next()?.downcast().map_err(|_| vm.new_type_error("not a name"))?;
         sender.deliver(sender.key.to_string(), name.to_string(), args, vm)
@@ -341,7 +363,12 @@ pub mod _aura {
 
     /// The builtin, but for `self` a default stands in for an attribute that is missing.
     #[pyfunction]
-    fn getattr(object: PyObjectRef, name: PyStrRef, default: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+    fn getattr(
+        object: PyObjectRef,
+        name: PyStrRef,
+        default: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
         let OptionalArg::Present(default) = default else { return object.get_attr(&name, vm) };
         match own_attribute(&object, &name, vm)? {
             Some(found) => Ok(found.unwrap_or(default)),
@@ -377,7 +404,8 @@ pub mod _aura {
         if count > 1 << 20 {
             return Err(vm.new_value_error("at most 1048576 random bytes at once"));
         }
-        let bytes: Vec<u8> = std::iter::repeat_with(super::random).flat_map(u64::to_le_bytes).take(count).collect();
+        let bytes: Vec<u8> =
+            std::iter::repeat_with(super::random).flat_map(u64::to_le_bytes).take(count).collect();
         Ok(vm.ctx.new_bytes(bytes))
     }
 }

@@ -1,8 +1,8 @@
 //! One run of one method body.
 
 use rustpython_vm::builtins::{PyCode, PyList, PyStr};
-use rustpython_vm::function::FuncArgs;
 use rustpython_vm::compiler::CodeObject;
+use rustpython_vm::function::FuncArgs;
 use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
 use crate::exports::aura::python::runner::{Call, Failure, Returned};
@@ -76,11 +76,7 @@ fn seed(seed: u64, vm: &VirtualMachine) -> PyResult<()> {
 }
 
 /// Runs the module that defines the function and gives the function.
-fn define(
-    code: CodeObject,
-    method: &str,
-    vm: &VirtualMachine,
-) -> PyResult<PyObjectRef> {
+fn define(code: CodeObject, method: &str, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
     let scope = vm.new_scope_with_builtins();
     scope.globals.set_item("__name__", vm.new_pyobj("__main__"), vm)?;
     let code = PyCode::new_ref_from_bytecode(vm, code);

@@ -130,7 +130,7 @@ async fn a_retry_tells_what_was_wrong_and_where() {
     let exception =
         ExceptionDetail { class: "ZeroDivisionError".into(), line: Some(2), traceback: String::new() };
     let raised = Fault {
-        exception: Some(exception),
+        exception: Some(Box::new(exception)),
         ..Fault::new(Kind::ValidationFailed, "PythonException: ZeroDivisionError: division by zero")
     };
     let finding = |rule: &str, message: &str| {

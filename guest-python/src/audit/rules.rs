@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName, Keyword, Parameter, Pattern, PatternKeyword,
-    Stmt, StringLiteral,
+    ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName, Keyword, Parameter, Pattern,
+    PatternKeyword, Stmt, StringLiteral,
 };
 use ruff_source_file::SourceCode;
 use ruff_text_size::{Ranged, TextSize};
@@ -74,7 +74,10 @@ impl<'a> Auditor<'a> {
             }
         } else if contains(&self.policy.denied_attributes, name) {
             self.find("attribute", &format!("Disallowed access to attribute '{name}'"), at);
-        } else if name.starts_with('_') && !contains(&self.policy.allowed_private, name) && !self.own_private.contains(name) {
+        } else if name.starts_with('_')
+            && !contains(&self.policy.allowed_private, name)
+            && !self.own_private.contains(name)
+        {
             self.find("private", &format!("Disallowed access to private attribute '{name}'"), at);
         }
     }
@@ -110,7 +113,11 @@ impl<'a> Auditor<'a> {
         if ATTRIBUTE_FUNCTIONS.contains(&id) {
             match call.arguments.args.get(1) {
                 Some(Expr::StringLiteral(literal)) => self.attribute(literal.value.to_str(), call.start()),
-                _ => self.find("getattr", &format!("Disallowed call to '{id}' with a name that is not a literal"), call.start()),
+                _ => self.find(
+                    "getattr",
+                    &format!("Disallowed call to '{id}' with a name that is not a literal"),
+                    call.start(),
+                ),
             }
         }
         if id == "type" && (call.arguments.args.len() != 1 || !call.arguments.keywords.is_empty()) {
@@ -200,7 +207,11 @@ impl<'a> Auditor<'a> {
                     self.visit_decorator(decorator);
                 }
                 if let Some(arguments) = &class.arguments {
-                    if arguments.keywords.iter().any(|keyword| keyword.arg.as_ref().is_none_or(|name| name.as_str() == "metaclass")) {
+                    if arguments
+                        .keywords
+                        .iter()
+                        .any(|keyword| keyword.arg.as_ref().is_none_or(|name| name.as_str() == "metaclass"))
+                    {
                         self.find("metaclass", "Disallowed metaclass", at);
                     }
                     self.visit_arguments(arguments);

@@ -61,7 +61,11 @@ impl<'a> Visitor<'a> for Scope<'a> {
                 self.bound.insert(name.id.as_str());
             }
             // Scopes of their own.
-            Expr::Lambda(_) | Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_) => {}
+            Expr::Lambda(_)
+            | Expr::ListComp(_)
+            | Expr::SetComp(_)
+            | Expr::DictComp(_)
+            | Expr::Generator(_) => {}
             _ => visitor::walk_expr(self, expression),
         }
     }

@@ -135,7 +135,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: &fault.message,
             kind: fault.kind,
-            exception: fault.exception.as_ref(),
+            exception: fault.exception.as_deref(),
             findings: &fault.findings,
             attempts: &fault.attempts,
         };

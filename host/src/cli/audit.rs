@@ -26,7 +26,9 @@ pub async fn audit(config: &Config, options: &Options) -> Result<(), Failure> {
     config.check_parts()?;
     let source = read_source(&options.file)?;
     let sandbox = parts::sandbox(config).await?;
-    let report: AuditReport = parts::blocking(move || sandbox.audit(&source)).await??.into();
+    let verdict = parts::workers()?.run(move || sandbox.audit(&source)).await;
+    let report: AuditReport =
+        verdict.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??.into();
     if options.output.json {
         print_json(&report)?;
     } else if report.accepted {

@@ -35,7 +35,7 @@ struct Receipt {
 
 /// How far a message came while one waited for it.
 pub enum Sent {
-    Finished(Message),
+    Finished(Box<Message>),
     Going(MessageId),
 }
 
@@ -69,7 +69,7 @@ impl Client {
         let (status, text) =
             self.exchange(Method::POST, "/message", Some(body), Some(patience.min(MAX_WAIT))).await?;
         if status == StatusCode::OK {
-            return read(&text).map(Sent::Finished);
+            return read(&text).map(Box::new).map(Sent::Finished);
         }
         let Receipt { message_id } = read(&text)?;
         loop {
@@ -81,7 +81,7 @@ impl Client {
             let (_, text) = self.exchange(Method::GET, &path, None, Some(left.min(MAX_WAIT))).await?;
             let message: Message = read(&text)?;
             if message.status.is_final() {
-                return Ok(Sent::Finished(message));
+                return Ok(Sent::Finished(Box::new(message)));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::send::object as json_object;
 use super::term::{print, print_json};
 use crate::config::Config;
-use crate::object::{Json, Object, ObjectId};
+use crate::object::{Json, MethodName, Object, ObjectId};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -100,6 +100,6 @@ fn show(object: &Object, output: Output) -> Result<(), Failure> {
     let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     print(&format!("{}, revision {}", object.id, object.rev))?;
     print(&format!("prototypes: {}", names(object.prototypes.iter().map(ObjectId::as_str).collect())))?;
-    print(&format!("methods: {}", names(object.methods.iter().map(|name| name.as_str()).collect())))?;
+    print(&format!("methods: {}", names(object.methods.iter().map(MethodName::as_str).collect())))?;
     print(&format!("attributes: {}", object.attributes))
 }

@@ -12,7 +12,8 @@ use super::folder::DataFolder;
 use super::term::tell;
 use crate::config::Config;
 use crate::mind::{self, Mind};
-use crate::sandbox::wasm::{Progress, WasmSandbox};
+use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
+use crate::sandbox::{Workers, parallel_runs};
 use crate::store::sqlite::SqliteStore;
 
 pub async fn store(folder: &DataFolder) -> Result<SqliteStore, Failure> {
@@ -22,6 +23,12 @@ pub async fn store(folder: &DataFolder) -> Result<SqliteStore, Failure> {
 
 pub fn mind(config: &Config) -> Result<Arc<dyn Mind>, Failure> {
     mind::from_config(config.mind.clone()).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The threads that isolates run on.
+pub fn workers() -> Result<Workers, Failure> {
+    Workers::start(parallel_runs(), thread_stack_bytes())
+        .map_err(|error| Failure::Failed(format!("Cannot start the threads for isolates: {error}")))
 }
 
 pub async fn sandbox(config: &Config) -> Result<WasmSandbox, Failure> {

@@ -13,8 +13,6 @@ use super::{parts, watch};
 use crate::api::{self, Api, Stopped, Token};
 use crate::config::{Config, LogFormat, authority};
 use crate::orchestrator::{Orchestrator, Parts};
-use crate::sandbox::wasm::thread_stack_bytes;
-use crate::sandbox::{Workers, parallel_runs};
 use crate::store::Store;
 
 /// Messages running or waiting before new ones are refused.
@@ -50,7 +48,10 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     tokio::spawn(watch::watch(orchestrator.monologue().subscribe(), config.log_format));
     let unfinished = orchestrator.recover().await?;
     if unfinished > 0 {
-        tell(&format!("Taken up again from an earlier run: {}.", count(unfinished as u64, "message", "messages")));
+        tell(&format!(
+            "Taken up again from an earlier run: {}.",
+            count(unfinished as u64, "message", "messages")
+        ));
     }
 
     let stop = interrupted()?;
@@ -80,8 +81,7 @@ async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orches
         tell(&format!("Created {created}."));
     }
     let sandbox = parts::sandbox(config).await?;
-    let workers = Workers::start(parallel_runs(), thread_stack_bytes())
-        .map_err(|error| Failure::Failed(format!("Cannot start the threads for isolates: {error}")))?;
+    let workers = parts::workers()?;
     Ok(Orchestrator::new(Parts {
         store: Arc::new(store),
         sandbox: Arc::new(sandbox),

@@ -68,7 +68,7 @@ pub struct Fault {
     /// One line, fit for a person.
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub exception: Option<ExceptionDetail>,
+    pub exception: Option<Box<ExceptionDetail>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

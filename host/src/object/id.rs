@@ -46,10 +46,8 @@ pub struct ObjectId(String);
 
 impl ObjectId {
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let key = text
-            .strip_prefix(OBJECT_COLLECTION)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .unwrap_or(text);
+        let key =
+            text.strip_prefix(OBJECT_COLLECTION).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
         let valid = (1..=254).contains(&key.len())
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:.@()+,=;$!*'%".contains(&byte));
         if valid {
@@ -79,8 +77,8 @@ pub struct MethodName(String);
 /// Reserved words of Python 3.14; soft keywords (`match`, `case`, `type`, `_`) are ordinary names.
 const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
-    "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda",
-    "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+    "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is",
+    "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
 /// What `self` is made of in a method body; a method of that name could never be sent from Python.
@@ -119,10 +117,7 @@ impl MethodName {
     /// otherwise the name itself.
     #[must_use]
     pub fn lesson(&self) -> Self {
-        self.0
-            .strip_prefix(TEACH)
-            .and_then(|lesson| Self::parse(lesson).ok())
-            .unwrap_or_else(|| self.clone())
+        self.0.strip_prefix(TEACH).and_then(|lesson| Self::parse(lesson).ok()).unwrap_or_else(|| self.clone())
     }
 }
 

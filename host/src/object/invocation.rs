@@ -37,6 +37,9 @@ pub struct Invocation {
 #[serde(rename_all = "snake_case")]
 pub enum InvocationOutcome {
     /// The method returned; `attributes_after` is null when nothing changed.
-    Returned { result: Json, attributes_after: Option<Digest> },
+    Returned {
+        result: Json,
+        attributes_after: Option<Digest>,
+    },
     Failed(Fault),
 }

@@ -12,7 +12,7 @@ mod method;
 mod monologue;
 mod quota;
 
-pub use fault::{ExceptionDetail, Fault, FailedAttempt, Finding, Kind};
+pub use fault::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind};
 pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
 pub use invocation::{Invocation, InvocationOutcome};
 pub use json::{Json, JsonError, MAX_DEPTH};
@@ -44,9 +44,7 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     #[must_use]
     pub fn now() -> Self {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }

@@ -28,17 +28,16 @@ impl Workers {
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads {
             let jobs = Arc::clone(&jobs);
-            thread::Builder::new()
-                .name(format!("isolate-{number}"))
-                .stack_size(stack_bytes)
-                .spawn(move || {
+            thread::Builder::new().name(format!("isolate-{number}")).stack_size(stack_bytes).spawn(
+                move || {
                     loop {
                         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(job) = job else { return };
                         // A panic ends the job, whose caller sees a closed channel; the thread goes on.
                         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
                     }
-                })?;
+                },
+            )?;
         }
         Ok(Self { queue })
     }

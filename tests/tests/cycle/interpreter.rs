@@ -204,5 +204,8 @@ fn raised(text: &str, line: usize) -> Fault {
         line: u32::try_from(line).ok(),
         traceback: format!("RuntimeError: {text}"),
     };
-    Fault { exception: Some(exception), ..Fault::new(Kind::PythonException, format!("RuntimeError: {text}")) }
+    Fault {
+        exception: Some(Box::new(exception)),
+        ..Fault::new(Kind::PythonException, format!("RuntimeError: {text}"))
+    }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Store, StoreContextMut, Trap};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{
+    Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+};
 
 use super::bindings::aura::python::host;
 use super::engine::EPOCH_MS;
@@ -119,7 +121,9 @@ impl State {
         self.deadline = Instant::now() + Duration::from_millis(quota.wall_ms);
         self.sender = Some(sender);
         // SAFETY: only the lifetime is erased; the caller promises to end the use in time.
-        let sends = unsafe { std::mem::transmute::<NonNull<dyn Sends + '_>, NonNull<dyn Sends>>(NonNull::from(sends)) };
+        let sends = unsafe {
+            std::mem::transmute::<NonNull<dyn Sends + '_>, NonNull<dyn Sends>>(NonNull::from(sends))
+        };
         self.sends = Some(SendsPointer(sends));
     }
 
@@ -207,7 +211,9 @@ fn checked(message: host::Message, state: &State, fuel: u64) -> wasmtime::Result
         attributes: message.attributes.map(object).transpose()?,
         target,
         method,
-        args: json(message.args)?.into_array().map_err(|_| Stop::Misbehaved("arguments that are no array"))?,
+        args: json(message.args)?
+            .into_array()
+            .map_err(|_| Stop::Misbehaved("arguments that are no array"))?,
         kwargs: object(message.kwargs)?,
         fuel,
         wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
@@ -259,12 +265,15 @@ pub fn fault(error: &wasmtime::Error, quota: Quota) -> Option<Fault> {
 }
 
 pub fn memory(quota: Quota) -> Fault {
-    Fault::new(Kind::MemoryLimit, format!("the method needed more than its {} bytes of memory", quota.memory_bytes))
+    Fault::new(
+        Kind::MemoryLimit,
+        format!("the method needed more than its {} bytes of memory", quota.memory_bytes),
+    )
 }
 
 fn interpreter() -> Fault {
     let text = "SystemError: the Python interpreter stopped in the middle of the method";
     let exception =
         ExceptionDetail { class: "SystemError".to_owned(), line: None, traceback: format!("{text}\n") };
-    Fault { exception: Some(exception), ..Fault::new(Kind::PythonException, text) }
+    Fault { exception: Some(Box::new(exception)), ..Fault::new(Kind::PythonException, text) }
 }

@@ -60,7 +60,8 @@ impl WasmSandbox {
         let mut linker = Linker::new(&engine);
         isolate::link(&mut linker)?;
         let ready = Ready::start(bindings::PythonPre::new(linker.instantiate_pre(&component)?)?, READY)?;
-        let policy = policy::built_in().map_err(|error| LoadError::Guest(wasmtime::Error::msg(error.to_string())))?;
+        let policy =
+            policy::built_in().map_err(|error| LoadError::Guest(wasmtime::Error::msg(error.to_string())))?;
         let weak = engine.weak();
         thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while let Some(engine) = weak.upgrade() {
@@ -124,9 +125,10 @@ impl Sandbox for WasmSandbox {
             seed: call.seed,
         };
         // SAFETY: `enter` calls `finish` before it returns, and `sends` outlives `enter`.
-        let begin = |state: &mut State| unsafe { state.begin(call.receiver.clone(), call.time, call.quota, sends) };
-        let (result, spent) =
-            self.enter(call.quota, begin, |python, store| python.aura_python_runner().call_run(store, &given));
+        let begin =
+            |state: &mut State| unsafe { state.begin(call.receiver.clone(), call.time, call.quota, sends) };
+        let (result, spent) = self
+            .enter(call.quota, begin, |python, store| python.aura_python_runner().call_run(store, &given));
         let outcome = match result {
             Ok(Ok(returned)) => finished(returned),
             Ok(Err(failure)) => Outcome::Failed(failed(failure, spent.refused, call.quota)),
@@ -137,7 +139,10 @@ impl Sandbox for WasmSandbox {
 
     fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
         let mut nobody = Nobody;
-        let (sender, time) = (ObjectId::parse("nil").map_err(|error| Fault::new(Kind::Internal, error.to_string()))?, Timestamp(0));
+        let (sender, time) = (
+            ObjectId::parse("nil").map_err(|error| Fault::new(Kind::Internal, error.to_string()))?,
+            Timestamp(0),
+        );
         // SAFETY: `enter` calls `finish` before it returns, and `nobody` outlives `enter`.
         let begin = |state: &mut State| unsafe { state.begin(sender, time, AUDIT, &mut nobody) };
         let (result, _) = self.enter(AUDIT, begin, |python, store| {
@@ -145,12 +150,17 @@ impl Sandbox for WasmSandbox {
         });
         match result {
             Ok(findings) if findings.is_empty() => Ok(Verdict::Accepted),
-            Ok(findings) => Ok(Verdict::Rejected(findings.into_iter().take(MAX_FINDINGS).map(finding).collect())),
+            Ok(findings) => {
+                Ok(Verdict::Rejected(findings.into_iter().take(MAX_FINDINGS).map(finding).collect()))
+            }
             Err(error) => match isolate::fault(&error, AUDIT) {
                 // Whatever brings the parser down is no method.
                 Some(fault) if fault.kind != Kind::Internal => Ok(Verdict::Rejected(vec![Finding {
                     rule: SYNTAX_RULE.to_owned(),
-                    message: format!("The audit could not read the body: {}.", fault.message.replace("the method", "it")),
+                    message: format!(
+                        "The audit could not read the body: {}.",
+                        fault.message.replace("the method", "it")
+                    ),
                     line: 1,
                     column: 1,
                 }])),
@@ -193,6 +203,7 @@ fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fau
     };
     let exception =
         ExceptionDetail { class: cut(raised.class), line: raised.line, traceback: cut(raised.traceback) };
+    let exception = Box::new(exception);
     let text = cut(raised.text);
     if exception.class == "MemoryError" {
         return Fault { exception: Some(exception), ..isolate::memory(quota) };

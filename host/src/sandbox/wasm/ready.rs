@@ -18,32 +18,32 @@ pub struct Isolate {
 /// is in the way of a message; when it cannot keep up, the caller does the same work itself.
 pub struct Ready {
     pre: PythonPre<State>,
-    shelf: Mutex<Shelf>,
+    shelves: Mutex<Shelves>,
     changed: Condvar,
     capacity: usize,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Shelves {
     fresh: Vec<Isolate>,
     used: Vec<Isolate>,
 }
 
 impl Ready {
     pub fn start(pre: PythonPre<State>, capacity: usize) -> std::io::Result<Arc<Self>> {
-        let ready = Arc::new(Self { pre, shelf: Mutex::default(), changed: Condvar::new(), capacity });
+        let ready = Arc::new(Self { pre, shelves: Mutex::default(), changed: Condvar::new(), capacity });
         let weak = Arc::downgrade(&ready);
         thread::Builder::new().name("ready".to_owned()).spawn(move || keep(&weak))?;
         Ok(ready)
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A fresh isolate.
     pub fn take(&self) -> wasmtime::Result<Isolate> {
-        let fresh = self.shelf().fresh.pop();
+        let fresh = self.shelves().fresh.pop();
         self.changed.notify_one();
         match fresh {
             Some(isolate) => Ok(isolate),
@@ -53,10 +53,10 @@ impl Ready {
 
     /// Throws a used isolate away, soon.
     pub fn discard(&self, isolate: Isolate) {
-        let mut shelf = self.shelf();
-        if shelf.used.len() < self.capacity {
-            shelf.used.push(isolate);
-            drop(shelf);
+        let mut shelves = self.shelves();
+        if shelves.used.len() < self.capacity {
+            shelves.used.push(isolate);
+            drop(shelves);
             self.changed.notify_one();
         }
     }
@@ -74,20 +74,20 @@ impl Ready {
 fn keep(ready: &Weak<Ready>) {
     loop {
         let Some(ready) = ready.upgrade() else { return };
-        let mut shelf = ready.shelf();
-        let used = std::mem::take(&mut shelf.used);
-        let missing = ready.capacity.saturating_sub(shelf.fresh.len());
+        let mut shelves = ready.shelves();
+        let used = std::mem::take(&mut shelves.used);
+        let missing = ready.capacity.saturating_sub(shelves.fresh.len());
         if used.is_empty() && missing == 0 {
             let idle = std::time::Duration::from_millis(200);
-            drop(ready.changed.wait_timeout(shelf, idle));
+            drop(ready.changed.wait_timeout(shelves, idle));
             continue;
         }
-        drop(shelf);
+        drop(shelves);
         drop(used);
         if missing > 0
             && let Ok(isolate) = ready.make()
         {
-            ready.shelf().fresh.push(isolate);
+            ready.shelves().fresh.push(isolate);
         }
     }
 }
