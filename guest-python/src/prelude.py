@@ -129,6 +129,9 @@ def sleep(seconds):
 
 
 time.sleep = sleep
+# The clock is UTC's.
+time.tzname = ("UTC", "UTC")
+time.timezone = time.altzone = time.daylight = 0
 sys.stdout = sys.__stdout__ = _aura.Output(True)
 sys.stderr = sys.__stderr__ = _aura.Output(False)
 sys.stdin = sys.__stdin__ = None
