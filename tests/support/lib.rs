@@ -1,6 +1,10 @@
 //! What the tests across the whole system share.
 
+mod client;
 pub mod scripted_mind;
+mod server;
 mod wire;
 
+pub use client::{Answer, Client, Record};
 pub use scripted_mind::{Reply, Request, ScriptedMind};
+pub use server::{Done, Instance, Server, Stopped};

@@ -204,7 +204,7 @@ fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fau
     let exception =
         ExceptionDetail { class: cut(raised.class), line: raised.line, traceback: cut(raised.traceback) };
     let exception = Box::new(exception);
-    let text = cut(raised.text);
+    let text = cut(raised.text).trim_end().to_owned();
     if exception.class == "MemoryError" {
         return Fault { exception: Some(exception), ..isolate::memory(quota) };
     }
@@ -214,12 +214,8 @@ fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fau
     {
         return Fault { message: text, exception: Some(exception), ..Fault::new(fault.kind, "") };
     }
-    let message = match (text.is_empty(), exception.line) {
-        (true, None) => exception.class.clone(),
-        (true, Some(line)) => format!("{} (line {line})", exception.class),
-        (false, None) => format!("{}: {text}", exception.class),
-        (false, Some(line)) => format!("{}: {text} (line {line})", exception.class),
-    };
+    let message =
+        if text.is_empty() { exception.class.clone() } else { format!("{}: {text}", exception.class) };
     Fault { exception: Some(exception), ..Fault::new(Kind::PythonException, message) }
 }
 

@@ -1,0 +1,191 @@
+//! The program as it was built, run as a user runs it: a server on a free port with an image of its own, and the
+//! command line beside it.
+//!
+//! Nothing of the tester's own settings reaches it but where the cache and the guest are.
+
+use std::env;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::{Client, ScriptedMind};
+
+/// What says where the guest and its compiled image are.
+const KEPT: [&str; 5] = ["AURA_CACHE", "AURA_GUEST", "HOME", "PATH", "XDG_CACHE_HOME"];
+
+/// A folder for one instance and the settings that its commands get.
+pub struct Instance {
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+/// A command that ended.
+#[derive(Debug)]
+pub struct Done {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Instance {
+    #[must_use]
+    pub fn new(settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { folder: tempfile::tempdir().expect("a folder for the image"), settings: settings.collect() }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn run(&self, args: &[&str]) -> Done {
+        self.run_with(args, "")
+    }
+
+    /// Runs a command that reads `input` from a pipe.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Done {
+        let mut command = self.command(args);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        let input = input.to_owned();
+        // A command that does not read to the end closes the pipe.
+        let writer = thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+        let output = child.wait_with_output().expect("the program ends");
+        writer.join().expect("writing does not panic");
+        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
+        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(args).current_dir(self.folder()).env_clear();
+        for name in KEPT {
+            let Some(value) = env::var_os(name).filter(|value| !value.is_empty()) else { continue };
+            // Commands run in another folder than the tests, so what is relative has to be made absolute.
+            let absolute = name.starts_with("AURA_").then(|| std::path::absolute(&value).ok()).flatten();
+            command.env(name, absolute.map_or(value, PathBuf::into_os_string));
+        }
+        command.env("AURA_DATA", self.folder().join("data"));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// The program that cargo built beside this test.
+fn program() -> PathBuf {
+    let test = env::current_exe().expect("the path of this test");
+    let program = test.ancestors().nth(2).map(|folder| folder.join("aura")).unwrap_or_default();
+    assert!(
+        program.is_file(),
+        "there is no {}: `cargo build -p aura` or `cargo xtask test` makes it",
+        program.display()
+    );
+    program
+}
+
+/// A running `aura serve`. It is killed when this value goes.
+pub struct Server {
+    process: Process,
+    client: Client,
+    instance: Instance,
+}
+
+impl Server {
+    /// Starts with a fresh image and asks `mind`.
+    pub fn start(mind: &ScriptedMind) -> Self {
+        Self::start_with(&[("OLLAMA_HOST", &mind.url())])
+    }
+
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::serve(Instance::new(settings))
+    }
+
+    fn serve(mut instance: Instance) -> Self {
+        instance.settings.retain(|(name, _)| name != "AURA_URL");
+        let log = instance.folder().join("log");
+        let file = File::options().create(true).append(true).open(&log).expect("a log file");
+        let mut command = instance.command(&["serve", "--port", "0"]);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
+        let mut process = Process { child: command.spawn().expect("the program starts"), log };
+        let mut stdout = BufReader::new(process.child.stdout.take().expect("stdout is piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("the server prints UTF-8");
+        let url = line.trim().strip_prefix("AURA listens on ").expect("the server starts").to_owned();
+        thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
+        instance.settings.push(("AURA_URL".to_owned(), url.clone()));
+        Self { process, client: Client::new(url), instance }
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The command line, speaking to this server.
+    pub fn cli(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// As `kill -9` ends it, or the machine losing power.
+    pub fn kill(mut self) -> Stopped {
+        self.process.child.kill().expect("the server runs");
+        self.stopped()
+    }
+
+    /// Asks it to stop, as a service manager does, and does not wait for it.
+    pub fn terminate(&self) {
+        let id = Pid::from_raw(self.process.child.id().cast_signed());
+        kill(id, Signal::SIGTERM).expect("the server runs");
+    }
+
+    /// Waits until it has ended.
+    pub fn stopped(mut self) -> Stopped {
+        let status = self.process.child.wait().expect("the server can be waited for");
+        Stopped { instance: self.instance, status }
+    }
+}
+
+/// A server that has ended, with its image.
+pub struct Stopped {
+    instance: Instance,
+    pub status: ExitStatus,
+}
+
+impl Stopped {
+    /// Serves the same image again.
+    #[must_use]
+    pub fn restart(self) -> Server {
+        Server::serve(self.instance)
+    }
+
+    /// All that the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.instance.folder().join("log")).expect("the log is UTF-8")
+    }
+}
+
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the server's log:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
