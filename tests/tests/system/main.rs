@@ -1,4 +1,8 @@
 //! The whole system, from outside: the program as it was built, real Python, and a scripted mind.
 
+mod bad_input;
+mod cli;
+mod determinism;
 mod scenario;
 mod scenarios;
+mod traffic;
