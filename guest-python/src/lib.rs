@@ -32,7 +32,7 @@ impl auditor::Guest for Component {
 
 impl runner::Guest for Component {
     fn warm() {
-        interpreter::enter(run::warm);
+        interpreter::enter(|vm| run::warm(run::LEAST, vm));
     }
 
     fn run(call: Call) -> Result<Returned, Failure> {

@@ -9,12 +9,17 @@ use crate::exports::aura::python::runner::{Call, Failure, Returned};
 use crate::receiver::{self, Receiver};
 use crate::{compile, failure, json};
 
-/// Runs a body that does a little of what most bodies do, so that the pages it needs are there.
-pub fn warm(vm: &VirtualMachine) {
+/// What every kind of run needs once: done before the snapshot, so that all of it is in there.
+pub const REHEARSAL: &str = include_str!("rehearsal.py");
+/// What every run touches: done in each instance before its call.
+pub const LEAST: &str = "return None";
+
+/// Runs one of the two bodies above.
+pub fn warm(source: &str, vm: &VirtualMachine) {
     let call = Call {
         receiver: "UvmObjects/nil".to_owned(),
         method: "warm".to_owned(),
-        source: include_str!("warm.py").to_owned(),
+        source: source.to_owned(),
         attributes: "{\"count\":1}".to_owned(),
         inherited: "{}".to_owned(),
         args: "[1,2.5,\"x\"]".to_owned(),

@@ -36,6 +36,7 @@ pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
         .max_memory_size(memory)
         .max_unused_warm_slots(isolates)
         .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(1 << 20)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config

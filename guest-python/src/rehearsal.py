@@ -1,4 +1,4 @@
-class Warm:
+class Rehearsed:
     def __init__(self, value):
         self.value = value
 
@@ -13,7 +13,7 @@ names = [str(item) for item in args if isinstance(item, (int, float))]
 self.attributes["count"] = self.count + 1
 self._p_changed = True
 try:
-    raise ValueError("warm")
+    raise ValueError("rehearsed")
 except ValueError as error:
     text = f"{error}: {total:>4} {sorted(names)}"
-return {"text": text.upper(), "total": Warm(total).double(), "kwargs": kwargs}
+return {"text": text.upper(), "total": Rehearsed(total).double(), "kwargs": kwargs}
