@@ -24,7 +24,8 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     prerequisites::check(workspace)?;
     guest::ensure(workspace)?;
     say("building AURA (the first time 5 to 10 minutes)");
-    run_shown(workspace.cargo().args(["build", "--package", "aura", "--bin", "aura"]))?;
+    // With the features of the whole workspace, as the tests build it: so dependencies are compiled once for both.
+    run_shown(workspace.cargo().args(["build", "--workspace", "--bin", "aura"]))?;
     let mind = mind::ensure(workspace)?;
     let aura = Aura::new(workspace, &mind)?;
     say("genesis: the first objects of the Living Image");
