@@ -50,11 +50,15 @@ pub fn load(
     std::fs::create_dir_all(&folder)?;
     let images = Dir::open_ambient_dir(&folder, ambient_authority())?;
     let name = format!("{}.cwasm", key(engine, config, &digest));
-    if is_intact(&images, &name)? {
-        // SAFETY: the file is what this program wrote: its digest was just checked.
-        if let Ok(component) = unsafe { Component::deserialize_file(engine, folder.join(&name)) } {
-            return Ok((component, digest));
-        }
+    let path = folder.join(&name);
+    if let Some(component) = kept(engine, &images, &name, &path)? {
+        return Ok((component, digest));
+    }
+    // One process at a time makes the image; the others find it made.
+    let lock = images.create("lock")?.into_std();
+    lock.lock()?;
+    if let Some(component) = kept(engine, &images, &name, &path)? {
+        return Ok((component, digest));
     }
     progress.step("snapshot");
     let snapshot = snapshot(engine, &wasm)?;
@@ -63,8 +67,17 @@ pub fn load(
     keep(&images, &name, &compiled)?;
     progress.done();
     // SAFETY: the file was just written by this program.
-    let component = unsafe { Component::deserialize_file(engine, folder.join(&name)) }?;
+    let component = unsafe { Component::deserialize_file(engine, path) }?;
     Ok((component, digest))
+}
+
+/// The image in the cache, if it is there, is what was written, and fits this engine.
+fn kept(engine: &Engine, images: &Dir, name: &str, path: &Path) -> io::Result<Option<Component>> {
+    if !is_intact(images, name)? {
+        return Ok(None);
+    }
+    // SAFETY: the file is what this program wrote: its digest was just checked.
+    Ok(unsafe { Component::deserialize_file(engine, path) }.ok())
 }
 
 /// Names an image by all it depends on: guest, configuration, and what compiled code has to match.
