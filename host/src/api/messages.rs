@@ -141,7 +141,8 @@ pub async fn show(State(api): Shared, headers: HeaderMap, At(id): At<String>) ->
     let wait = wait_of(&headers);
     let message = match wait {
         Some(patience) => await_final(&api, id, patience).await?,
-        None => api.orchestrator.store().message(id).await?,
+        // The orchestrator knows which messages are running.
+        None => api.orchestrator.wait(id, Duration::ZERO).await?,
     };
     let message = message.ok_or_else(|| unknown(&id.to_string()))?;
     let mut response = Answer(message).into_response();
