@@ -36,6 +36,12 @@ impl Workspace {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root);
         cargo.env("AURA_CACHE", &self.cache).env("CARGO_TARGET_DIR", self.host_target());
+        // What `cargo run` tells of xtask: build scripts that look at it would run again for every checkout.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+                cargo.env_remove(name);
+            }
+        }
         cargo
     }
 
