@@ -6,12 +6,12 @@ Usage: serve.py MODEL NAME PORT. Ends when its standard input does, that is, wit
 import os
 import sys
 
+# Threads that wait for each other without spinning: spinning, the model is ten times slower as soon as anything else
+# runs. Read when the library is loaded.
+os.environ["OMP_WAIT_POLICY"] = "passive"
 import xllamacpp
 
-# Half of the processors: the threads wait for each other at every step, so that a model with a thread on each
-# processor is ten times slower than this as soon as anything else runs.
-threads = max(1, len(os.sched_getaffinity(0)) // 2)
-
+threads = min(8, len(os.sched_getaffinity(0)))
 path, name, port = sys.argv[1:]
 params = xllamacpp.CommonParams()
 params.model.path = path
