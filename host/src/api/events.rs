@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{self, KeepAlive};
 use futures::stream::{self, Stream};
-use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -17,7 +16,8 @@ use super::input::At;
 use super::messages::{message_id, unknown};
 use super::problem::Problem;
 use super::{Api, Shared};
-use crate::object::{Event, Json, Message, MessageId, MessageStatus, Step, Timestamp};
+use crate::object::{Event, MessageId};
+use crate::orchestrator::last_event;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -106,22 +106,4 @@ fn framed(event: &Event) -> sse::Event {
     framed
         .json_data(event)
         .unwrap_or_else(|error| sse::Event::default().comment(format!("not JSON: {error}")))
-}
-
-/// The last step of a finished message, from its record.
-fn last_event(message: &Message) -> Option<Event> {
-    let (step, text, data) = match (message.status, &message.error) {
-        (MessageStatus::Completed, _) => (
-            Step::Completed,
-            format!("answered ({} fuel)", message.fuel_used),
-            json!({"state_changed": message.state_changed, "fuel_used": message.fuel_used}),
-        ),
-        (MessageStatus::Failed, Some(fault)) => {
-            (Step::Failed, format!("failed: {}", fault.message), json!({"error": fault}))
-        }
-        (MessageStatus::Failed, None) => (Step::Failed, "failed".to_owned(), json!({})),
-        (MessageStatus::Accepted | MessageStatus::Running, _) => return None,
-    };
-    let at = message.finished_at.unwrap_or_else(Timestamp::now);
-    Some(Event { message_id: message.message_id, step, text, data: Json::of(&data).ok()?, at })
 }

@@ -36,7 +36,7 @@ const SETTINGS: [(&str, &str); 28] = [
     ("AURA_CACHE", ""),
     ("AURA_GUEST", ""),
     ("AURA_LOG", ""),
-    ("RUST_LOG", "warn,aura::monologue=info"),
+    ("RUST_LOG", "warn,aura::cli=info,aura::monologue=info"),
     ("AURA_LOG_FORMAT", "human"),
     ("NO_COLOR", ""),
 ];

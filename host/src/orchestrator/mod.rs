@@ -28,6 +28,7 @@ mod working_set;
 
 pub use census::Load;
 pub use monologue::Monologue;
+pub use narration::last_event;
 
 use std::sync::Arc;
 

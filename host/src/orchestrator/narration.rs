@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::Monologue;
 use super::attempt::{Lesson, Root};
 use crate::mind::Answer;
-use crate::object::{Event, Fault, Finding, Json, Message, MessageId, MethodName, Source, Step, Timestamp};
+use crate::object::{
+    Event, Fault, Finding, Json, Message, MessageId, MessageStatus, MethodName, Source, Step, Timestamp,
+};
 
 /// Characters of a result that a sentence shows.
 const SHOWN: usize = 120;
@@ -105,22 +107,47 @@ impl Narrator<'_> {
 
     /// The last word on a message.
     pub fn ended(&self, message: &Message) {
-        if let Some(fault) = &message.error {
-            // Each attempt was spoken of when it failed.
-            let last = Fault { attempts: Vec::new(), ..fault.clone() };
-            return self.say(Step::Failed, fault.to_string(), &json!(last));
+        if let Some(event) = last_event(message) {
+            self.tell(event);
         }
-        let result = message.result.get();
-        let data = if result.len() <= RESULT_BYTES { json!({"result": message.result}) } else { json!({}) };
-        let text = format!("answered: {} ({} fuel)", excerpt(result, SHOWN), message.fuel_used);
-        self.say(Step::Completed, text, &data);
     }
 
     fn say(&self, step: Step, text: String, data: &Value) {
-        tracing::debug!(step = step.as_str(), "{text}");
         let data = Json::of(data).unwrap_or_else(|_| Json::empty_object());
-        self.monologue.say(Event { message_id: self.message_id, step, text, data, at: Timestamp::now() });
+        self.tell(Event { message_id: self.message_id, step, text, data, at: Timestamp::now() });
     }
+
+    fn tell(&self, event: Event) {
+        tracing::debug!(step = event.step.as_str(), "{}", event.text);
+        self.monologue.say(event);
+    }
+}
+
+/// The last step of a finished message, from its record.
+pub fn last_event(message: &Message) -> Option<Event> {
+    let (step, text, data) = match (message.status, &message.error) {
+        (MessageStatus::Completed, _) => {
+            let result = message.result.get();
+            let text = format!("answered: {} ({} fuel)", excerpt(result, SHOWN), message.fuel_used);
+            // As text: a number of any length keeps its digits.
+            let data = (result.len() <= RESULT_BYTES).then(|| format!("{{\"result\":{result}}}"));
+            (Step::Completed, text, data.and_then(|data| Json::parse(data).ok()))
+        }
+        (MessageStatus::Failed, Some(fault)) => {
+            // Each attempt was spoken of when it failed.
+            let last = Fault { attempts: Vec::new(), ..fault.clone() };
+            (Step::Failed, fault.to_string(), Json::of(&last).ok())
+        }
+        (MessageStatus::Failed, None) => (Step::Failed, "failed".to_owned(), None),
+        (MessageStatus::Accepted | MessageStatus::Running, _) => return None,
+    };
+    Some(Event {
+        message_id: message.message_id,
+        step,
+        text,
+        data: data.unwrap_or_else(Json::empty_object),
+        at: message.finished_at.unwrap_or_else(Timestamp::now),
+    })
 }
 
 /// Gathers the mind's answer, which streams in word by word, into events of about a line.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli;
 mod determinism;
+mod events;
 mod scenario;
 mod scenarios;
 mod traffic;
