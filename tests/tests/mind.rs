@@ -97,7 +97,7 @@ async fn the_question_holds_the_mandate_the_schema_and_the_steward() {
             request.mandate(),
             "Mandate: implement method 'greet' with args [2, \"zwei\"] and kwargs {\"loud\": true}.\n\
              Object: UvmObjects/system\nArguments: args[0] (int), args[1] (str), kwargs['loud'] (bool)\n\
-             Attributes: visits (number), name (str)\nMethods: introduce\n\
+             Attributes: self.attributes['visits'] (number), self.attributes['name'] (str)\nMethods: introduce\n\
              Write the body of def greet(self, *args, **kwargs)."
         );
         assert_eq!(request.body["stream"], true);
@@ -181,6 +181,24 @@ async fn a_retry_tells_what_was_wrong_and_where() {
         assert!(told.ends_with(&format!("\n{complaint}\nWrite the whole body again, corrected.")), "{told}");
         assert!(told.contains(&serde_json::to_string(source).unwrap()) || source.is_empty(), "{told}");
     }
+}
+
+#[tokio::test]
+async fn the_longest_question_fits_the_context() {
+    let mind = ScriptedMind::start().await;
+    mind.by_method(|_| Some(Reply::code("return 1")));
+    let long = |text: &str| text.repeat(60_000 / text.len());
+    let mut asked = mandate("greet");
+    asked.args = format!("[\"{}\"]", long("ä"));
+    asked.attributes = vec![(long("a"), "string".into())];
+    asked.methods = vec![name("introduce"); 5_000];
+    let fault = Fault::new(Kind::ValidationFailed, long("too bad "));
+    asked.failed = vec![FailedAttempt { attempt: 1, source: long("x = 1\n"), fault }; 9];
+    connect(&mind, MindKind::Ollama, PATIENCE).ask(&asked, &|_| {}).await.unwrap();
+    let request = mind.requests().pop().unwrap();
+    let characters: usize = request.messages.iter().map(|(_, text)| text.chars().count()).sum();
+    // A token has three characters at the least, and the answer needs 1024 of the 4096.
+    assert!(characters <= 3 * (4096 - 1024), "{characters}");
 }
 
 #[tokio::test]

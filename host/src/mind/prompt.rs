@@ -15,12 +15,12 @@ use crate::object::{FailedAttempt, MethodName};
 use examples::EXAMPLES;
 use question::{Question, python_type};
 
-/// Characters of an earlier attempt that are told.
-const ATTEMPT: usize = 1600;
 /// Characters of why it failed that are told.
 const COMPLAINT: usize = 500;
 /// Earlier attempts that are told, the last ones.
 const ATTEMPTS: usize = 2;
+/// Characters that fill a token, at the least.
+const TOKEN: usize = 3;
 
 const RULES: &str = "\
 You write the body of one Python method of a live object.
@@ -28,11 +28,11 @@ Answer with one JSON object {\"code\": \"...\"}. The code is only the body's sta
 
 The statements run inside `def NAME(self, *args, **kwargs):`.
 - Arguments: positional ones are args[0], args[1], ...; named ones are kwargs['name']. No other parameter names exist.
-- State: self.attributes is a dict of JSON values that lasts between messages. Attributes are no variables: read them with self.attributes.get('name', default), write them with self.attributes['name'] = value.
+- State: self.attributes is a dict of JSON values that lasts between messages. Attributes are no variables: read one with value = self.attributes.get('name', default), write it with self.attributes['name'] = value. Read before you use one in an f-string.
 - Covenant: after every change of self.attributes put the line self._p_changed = True. A body that only computes changes no attribute.
 - return the result. It must be JSON: None, bool, number, str, list or dict with str keys. No set, tuple, date or object: make a str or a list of it.
 - print(...) is what the person sees.
-- self.other(...) calls another method of this object; self.send('key', 'method', ...) one of another object. Call only methods that are listed. For recursion define an inner function.
+- self.other(...) calls another method of this object; self.send('key', 'method', ...) one of another object. Call only methods that are listed. The method itself is no function: for recursion define one in the body.
 - First import what you use. You may import: math, random, statistics, datetime, time, re, json, string, textwrap, itertools, functools, collections, decimal, fractions, uuid. There is no os, sys, input, open, eval, exec, file or network.
 - The method's name says what it does. Do exactly that with the given arguments, and make it work for other arguments of the same types.";
 
@@ -77,16 +77,27 @@ pub fn conversation(persona: &Persona, mandate: &Mandate) -> Vec<Turn> {
         turns.push(Turn { role: Role::Assistant, text: answer(example.code) });
     }
     turns.push(Turn { role: Role::User, text: question(mandate) });
+    let room = characters_left(persona, &turns) / ATTEMPTS;
     let told = mandate.failed.len().saturating_sub(ATTEMPTS);
     for attempt in &mandate.failed[told..] {
-        tell_failure(&mut turns, attempt);
+        tell_failure(&mut turns, attempt, room.saturating_sub(COMPLAINT));
     }
     turns
 }
 
+/// What still fits the persona's context beside the answer.
+fn characters_left(persona: &Persona, turns: &[Turn]) -> usize {
+    let tokens = usize::try_from(persona.context_tokens - persona.answer_tokens).unwrap_or(usize::MAX);
+    let said: usize = turns.iter().map(|turn| turn.text.len()).sum();
+    tokens.saturating_mul(TOKEN).saturating_sub(said)
+}
+
 fn question(mandate: &Mandate) -> String {
-    let attributes: Vec<String> =
-        mandate.attributes.iter().map(|(name, class)| format!("{name} ({})", python_type(class))).collect();
+    let attributes: Vec<String> = mandate
+        .attributes
+        .iter()
+        .map(|(name, class)| format!("self.attributes['{name}'] ({})", python_type(class)))
+        .collect();
     let methods: Vec<&str> = mandate.methods.iter().map(MethodName::as_str).collect();
     Question {
         object: mandate.receiver.as_str(),
@@ -103,7 +114,8 @@ fn answer(code: &str) -> String {
     json!({ "code": code }).to_string()
 }
 
-fn tell_failure(turns: &mut Vec<Turn>, attempt: &FailedAttempt) {
+/// The attempt, its first `room` characters, and what was wrong with it.
+fn tell_failure(turns: &mut Vec<Turn>, attempt: &FailedAttempt, room: usize) {
     let complaint = clip(&complaint::of(attempt), COMPLAINT);
     let text = format!("{complaint}\nWrite the whole body again, corrected.");
     match turns.last_mut() {
@@ -112,7 +124,7 @@ fn tell_failure(turns: &mut Vec<Turn>, attempt: &FailedAttempt) {
             last.text = format!("{}\n\n{text}", last.text);
         }
         _ => {
-            turns.push(Turn { role: Role::Assistant, text: answer(&clip(&attempt.source, ATTEMPT)) });
+            turns.push(Turn { role: Role::Assistant, text: answer(&clip(&attempt.source, room)) });
             turns.push(Turn { role: Role::User, text });
         }
     }

@@ -3,15 +3,15 @@
 use super::clip;
 use crate::object::{FailedAttempt, Fault, Kind};
 
+const UNKNOWN_NAME: &str = "\nOnly self, args, kwargs and what the body itself defines or imports have names; the method itself has none.";
+
 pub fn of(attempt: &FailedAttempt) -> String {
     let fault = &attempt.fault;
     if let Some(exception) = &fault.exception {
         let place = exception.line.map_or(String::new(), |line| at_line(&attempt.source, line));
-        return format!(
-            "That raised {}{place}: {}",
-            exception.class,
-            reason(&fault.message, &exception.class)
-        );
+        let reason = reason(&fault.message, &exception.class);
+        let hint = if exception.class == "NameError" { UNKNOWN_NAME } else { "" };
+        return format!("That raised {}{place}: {reason}{hint}", exception.class);
     }
     if !fault.findings.is_empty() {
         return findings(attempt);

@@ -10,21 +10,24 @@ pub struct Example {
     pub code: &'static str,
 }
 
-pub const EXAMPLES: [Example; 6] = [
+pub const EXAMPLES: [Example; 7] = [
     Example {
-        question: question("announce_tea", "[]", "{}", ""),
+        question: question("announce_tea", "[]", "{}", "self.attributes['host'] (str)"),
         code: "\
-text = 'Tea is ready. Do come in!'
+host = self.attributes.get('host', 'friend')
+text = f'{host}, tea is ready. Do come in!'
 print(text)
 return text
 ",
     },
     Example {
-        question: question("paint_lid", "[\"red\"]", "{}", "lid (str)"),
+        question: question("heat_water", "[5]", "{}", "self.attributes['degrees'] (number)"),
         code: "\
-self.attributes['lid'] = args[0]
+degrees = self.attributes.get('degrees', 0)
+degrees += args[0]
+self.attributes['degrees'] = degrees
 self._p_changed = True
-return self.attributes['lid']
+return degrees
 ",
     },
     Example {
@@ -38,7 +41,12 @@ return postcards
 ",
     },
     Example {
-        question: question("tally_pebbles", "[3]", "{\"colour\": \"grey\"}", "pebbles (dict)"),
+        question: question(
+            "tally_pebbles",
+            "[3]",
+            "{\"colour\": \"grey\"}",
+            "self.attributes['pebbles'] (dict)",
+        ),
         code: "\
 number = args[0]
 colour = kwargs.get('colour', 'plain')
@@ -55,6 +63,17 @@ return pebbles[colour]
 import datetime
 hour = datetime.datetime.now().strftime('%H:%M')
 return hour
+",
+    },
+    Example {
+        question: question("stack_cups", "[4]", "{}", ""),
+        code: "\
+def stack(cups):
+    if cups <= 1:
+        return cups
+    return cups + stack(cups - 1)
+
+return stack(args[0])
 ",
     },
     Example {

@@ -9,7 +9,7 @@ use super::clip;
 use crate::mind::Mandate;
 
 /// Characters of the mandate's arguments, in JSON, that are told.
-const ARGUMENTS: usize = 600;
+const ARGUMENTS: usize = 500;
 /// Characters of the names of arguments, of attributes, and of methods, that are told.
 const NAMES: usize = 400;
 
