@@ -1,13 +1,12 @@
 //! The one interpreter of this instance: how it is built, what it has imported, how it is entered.
 
-use std::alloc::{Layout, alloc, dealloc};
 use std::cell::OnceCell;
 
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{Context, Interpreter, PyResult, Settings, VirtualMachine};
 
-use crate::{receiver, run};
+use crate::{memory, receiver, run};
 
 thread_local! {
     static INTERPRETER: OnceCell<Interpreter> = const { OnceCell::new() };
@@ -27,10 +26,11 @@ pub fn init() {
     let failures = interpreter.enter(prepare);
     assert!(failures.is_empty(), "the interpreter cannot be prepared:\n{}", failures.join("\n"));
     interpreter.enter(|vm| {
-        run::warm(run::REHEARSAL, vm);
+        // What is made on first use is in the snapshot.
+        run::rehearse(vm);
         assert!(settle(vm).is_ok(), "the garbage collector cannot be set up");
     });
-    fill_holes();
+    memory::fill_holes();
     INTERPRETER.with(|cell| {
         assert!(cell.set(interpreter).is_ok(), "init was called twice");
     });
@@ -86,40 +86,6 @@ fn settle(vm: &VirtualMachine) -> PyResult<()> {
     vm.call_method(&gc, "freeze", ())?;
     vm.state.gc.disable();
     Ok(())
-}
-
-/// Takes every hole in the heap and keeps it, so that what a run allocates lies together at the heap's end: a run
-/// then touches few pages, and a page touched is a page to copy and to reset.
-fn fill_holes() {
-    const END: usize = 4 << 20;
-    let pages = (1..=64).rev().map(|count| count * 4096);
-    let pieces = (1..256).rev().map(|count| count * 16);
-    // Larger than any hole, so it lies at the end.
-    let end = take(END);
-    for size in pages.chain(pieces) {
-        loop {
-            let hole = take(size);
-            if hole >= end {
-                give(hole, size);
-                break;
-            }
-        }
-    }
-    give(end, END);
-}
-
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 8).expect("8 is a power of two and the sizes are small")
-}
-
-fn take(size: usize) -> *mut u8 {
-    // SAFETY: no size is zero.
-    unsafe { alloc(layout(size)) }
-}
-
-fn give(memory: *mut u8, size: usize) {
-    // SAFETY: `take` gave it for this size, and it is given back once.
-    unsafe { dealloc(memory, layout(size)) }
 }
 
 fn shown(error: &PyBaseExceptionRef, vm: &VirtualMachine) -> String {

@@ -1,13 +1,14 @@
 //! The guest: RustPython as a WebAssembly component that audits and runs method bodies.
 //!
-//! `init` builds the interpreter before the snapshot is taken; `audit` and `run` are each called once in a
-//! fresh instance of it. Nothing in here is trusted by the host.
+//! `init` builds the interpreter before the snapshot is taken; `audit` or `run` is called once in a fresh instance
+//! of it. Nothing in here is trusted by the host.
 
 mod audit;
 mod compile;
 mod failure;
 mod interpreter;
 mod json;
+mod memory;
 mod receiver;
 mod run;
 
@@ -31,8 +32,12 @@ impl auditor::Guest for Component {
 }
 
 impl runner::Guest for Component {
-    fn warm() {
-        interpreter::enter(|vm| run::warm(run::LEAST, vm));
+    fn rehearse() {
+        interpreter::enter(run::rehearse);
+    }
+
+    fn touch(start: u32, length: u32, nothing: u32) {
+        memory::touch(start, length, nothing);
     }
 
     fn run(call: Call) -> Result<Returned, Failure> {

@@ -9,24 +9,22 @@ use crate::exports::aura::python::runner::{Call, Failure, Returned};
 use crate::receiver::{self, Receiver};
 use crate::{compile, failure, json};
 
-/// What every kind of run needs once: done before the snapshot, so that all of it is in there.
-pub const REHEARSAL: &str = include_str!("rehearsal.py");
-/// What every run touches: done in each instance before its call.
-pub const LEAST: &str = "return None";
+/// What bodies commonly do.
+const REHEARSAL: &str = include_str!("rehearsal.py");
 
-/// Runs one of the two bodies above.
-pub fn warm(source: &str, vm: &VirtualMachine) {
+/// A run that does what most runs do.
+pub fn rehearse(vm: &VirtualMachine) {
     let call = Call {
         receiver: "UvmObjects/nil".to_owned(),
-        method: "warm".to_owned(),
-        source: source.to_owned(),
+        method: "rehearse".to_owned(),
+        source: REHEARSAL.to_owned(),
         attributes: "{\"count\":1}".to_owned(),
         inherited: "{}".to_owned(),
         args: "[1,2.5,\"x\"]".to_owned(),
         kwargs: "{}".to_owned(),
         seed: 0,
     };
-    assert!(run(call, vm).is_ok(), "the warming body failed");
+    assert!(run(call, vm).is_ok(), "the rehearsal failed");
 }
 
 pub fn run(call: Call, vm: &VirtualMachine) -> Result<Returned, Failure> {

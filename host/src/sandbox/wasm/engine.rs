@@ -35,7 +35,7 @@ pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
         .max_component_instance_size(4 << 20)
         .max_memory_size(memory)
         .max_unused_warm_slots(isolates)
-        .linear_memory_keep_resident(1 << 20)
+        .linear_memory_keep_resident(4 << 20)
         .table_keep_resident(1 << 20)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();

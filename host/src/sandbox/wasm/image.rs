@@ -1,7 +1,7 @@
 //! The guest's image: a snapshot taken after `init`, compiled ahead of time, kept in the cache, mapped from it.
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -33,6 +33,14 @@ impl From<wasmtime::Error> for LoadError {
     }
 }
 
+/// The compiled guest.
+pub struct Image {
+    pub component: Component,
+    pub guest_digest: Digest,
+    /// The file that isolates have mapped.
+    pub path: PathBuf,
+}
+
 /// Loads the guest from `guest`, by way of the compiled image in `cache` if there is a good one.
 pub fn load(
     engine: &Engine,
@@ -40,25 +48,25 @@ pub fn load(
     guest: &Path,
     cache: &Path,
     progress: &dyn Progress,
-) -> Result<(Component, Digest), LoadError> {
+) -> Result<Image, LoadError> {
     let wasm = std::fs::read(guest).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => LoadError::NotBuilt(guest.display().to_string()),
         _ => LoadError::Cache(error),
     })?;
-    let digest = Digest::of(&wasm);
+    let guest_digest = Digest::of(&wasm);
     let folder = cache.join("image");
     std::fs::create_dir_all(&folder)?;
     let images = Dir::open_ambient_dir(&folder, ambient_authority())?;
-    let name = format!("{}.cwasm", key(engine, config, &digest));
-    let path = folder.join(&name);
+    let name = format!("{}.cwasm", key(engine, config, &guest_digest));
+    let path = folder.canonicalize()?.join(&name);
     if let Some(component) = kept(engine, &images, &name, &path)? {
-        return Ok((component, digest));
+        return Ok(Image { component, guest_digest, path });
     }
     // One process at a time makes the image; the others find it made.
     let lock = images.create("lock")?.into_std();
     lock.lock()?;
     if let Some(component) = kept(engine, &images, &name, &path)? {
-        return Ok((component, digest));
+        return Ok(Image { component, guest_digest, path });
     }
     progress.step("snapshot");
     let snapshot = snapshot(engine, &wasm)?;
@@ -67,8 +75,8 @@ pub fn load(
     keep(&images, &name, &compiled)?;
     progress.done();
     // SAFETY: the file was just written by this program.
-    let component = unsafe { Component::deserialize_file(engine, path) }?;
-    Ok((component, digest))
+    let component = unsafe { Component::deserialize_file(engine, &path) }?;
+    Ok(Image { component, guest_digest, path })
 }
 
 /// The image in the cache, if it is there, is what was written, and fits this engine.

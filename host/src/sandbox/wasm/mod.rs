@@ -4,6 +4,7 @@ mod engine;
 mod image;
 mod isolate;
 mod limits;
+mod pages;
 mod policy;
 mod ready;
 
@@ -56,10 +57,11 @@ impl WasmSandbox {
         let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
         let isolates = u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX);
         let (engine, config_digest) = engine::engine(isolates)?;
-        let (component, guest_digest) = image::load(&engine, &config_digest, guest, cache, progress)?;
+        let image = image::load(&engine, &config_digest, guest, cache, progress)?;
         let mut linker = Linker::new(&engine);
         isolate::link(&mut linker)?;
-        let ready = Ready::start(bindings::PythonPre::new(linker.instantiate_pre(&component)?)?, READY)?;
+        let pre = bindings::PythonPre::new(linker.instantiate_pre(&image.component)?)?;
+        let ready = Ready::start(pre, &image.path, READY)?;
         let policy =
             policy::built_in().map_err(|error| LoadError::Guest(wasmtime::Error::msg(error.to_string())))?;
         let weak = engine.weak();
@@ -70,7 +72,7 @@ impl WasmSandbox {
                 thread::sleep(Duration::from_millis(engine::EPOCH_MS));
             }
         })?;
-        Ok(Self { ready, policy, guest_digest, config_digest })
+        Ok(Self { ready, policy, guest_digest: image.guest_digest, config_digest })
     }
 
     /// Calls into a fresh isolate under a quota. The outer error is what ended it.

@@ -1,5 +1,7 @@
-//! Isolates made and warmed before their message arrives, and cleared away after it was answered.
+//! Isolates made before their message arrives, and cleared away after it was answered.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
@@ -7,8 +9,9 @@ use wasmtime::Store;
 
 use super::bindings::{Python, PythonPre};
 use super::isolate::{self, State};
+use super::pages;
 
-/// A fresh instance of the guest, warmed.
+/// A fresh instance of the guest.
 pub struct Isolate {
     pub store: Store<State>,
     pub python: Python,
@@ -18,6 +21,8 @@ pub struct Isolate {
 /// is in the way of a message; when it cannot keep up, the caller does the same work itself.
 pub struct Ready {
     pre: PythonPre<State>,
+    /// Pieces of memory that every run writes to.
+    written: Vec<Range<u32>>,
     shelves: Mutex<Shelves>,
     changed: Condvar,
     capacity: usize,
@@ -30,8 +35,11 @@ struct Shelves {
 }
 
 impl Ready {
-    pub fn start(pre: PythonPre<State>, capacity: usize) -> std::io::Result<Arc<Self>> {
-        let ready = Arc::new(Self { pre, shelves: Mutex::default(), changed: Condvar::new(), capacity });
+    pub fn start(pre: PythonPre<State>, image: &Path, capacity: usize) -> wasmtime::Result<Arc<Self>> {
+        let mut ready =
+            Self { pre, written: Vec::new(), shelves: Mutex::default(), changed: Condvar::new(), capacity };
+        ready.written = ready.rehearse(image)?;
+        let ready = Arc::new(ready);
         let weak = Arc::downgrade(&ready);
         thread::Builder::new().name("ready".to_owned()).spawn(move || keep(&weak))?;
         Ok(ready)
@@ -61,11 +69,22 @@ impl Ready {
         }
     }
 
+    fn rehearse(&self, image: &Path) -> wasmtime::Result<Vec<Range<u32>>> {
+        let Isolate { mut store, python } = self.make()?;
+        python.aura_python_runner().call_rehearse(&mut store)?;
+        Ok(pages::written(image).unwrap_or_else(|error| {
+            tracing::warn!("runs will be slower: which memory they write to cannot be seen ({error})");
+            Vec::new()
+        }))
+    }
+
     fn make(&self) -> wasmtime::Result<Isolate> {
         let mut store = Store::new(self.pre.engine(), State::bare());
         isolate::unlimited(&mut store)?;
         let python = self.pre.instantiate(&mut store)?;
-        python.aura_python_runner().call_warm(&mut store)?;
+        for piece in &self.written {
+            python.aura_python_runner().call_touch(&mut store, piece.start, piece.end - piece.start, 0)?;
+        }
         Ok(Isolate { store, python })
     }
 }
