@@ -79,7 +79,7 @@ pub struct Install {
 /// Everything one cognitive cycle changes: all of it happens or none.
 #[derive(Clone, Debug)]
 pub struct Commit {
-    /// The message in its final state.
+    /// The message in its final state. It need not have been accepted before.
     pub message: Message,
     /// New attributes of objects.
     pub changes: Vec<(ObjectId, Json)>,
@@ -104,7 +104,7 @@ pub enum Accepted {
 pub struct MessageFilter {
     pub target: Option<ObjectId>,
     pub status: Option<MessageStatus>,
-    /// Only messages older than this one.
+    /// Only messages with smaller ids, that is, older ones.
     pub after: Option<MessageId>,
     pub limit: u32,
 }

@@ -219,6 +219,20 @@ pub async fn a_message_takes_effect_once(image: &impl Image) {
     assert_eq!(store.object(&id("a")).await.unwrap(), after);
 }
 
+/// A message that ends at once need not have been accepted before.
+pub async fn a_commit_may_bring_its_message(image: &impl Image) {
+    let store = image.open();
+    store.create_object(object("a", "{}", &[])).await.unwrap();
+    let message = message("a");
+    store.commit(cycle(&message)).await.unwrap();
+    assert_eq!(store.message(message.message_id).await.unwrap(), Some(completed(&message)));
+    assert!(store.unfinished().await.unwrap().is_empty());
+    let again = store.commit(cycle(&message)).await;
+    assert!(matches!(again, Err(StoreError::AlreadyFinished(id)) if id == message.message_id));
+    let before = store.accept(&message, None).await.unwrap();
+    assert!(matches!(before, Accepted::Before(before) if before == completed(&message)));
+}
+
 /// Twelve writers add one to the same number, each trying again when another was faster.
 pub async fn concurrent_cycles_lose_no_update(image: &impl Image) {
     const WRITERS: u32 = 12;
@@ -295,7 +309,7 @@ pub async fn messages_are_listed_newest_first(image: &impl Image) {
     assert_eq!(listed(None, accepted, Some(3), 9).await, [1, 0]);
     assert_eq!(listed(None, Some(MessageStatus::Completed), None, 9).await, [2]);
     assert!(listed(None, None, Some(0), 9).await.is_empty());
-    let unknown =
-        MessageFilter { after: Some(message("a").message_id), limit: 9, ..MessageFilter::default() };
-    assert!(store.messages(&unknown).await.unwrap().is_empty());
+    // An id that is not there is a moment in time.
+    let now = MessageFilter { after: Some(message("a").message_id), limit: 9, ..MessageFilter::default() };
+    assert_eq!(store.messages(&now).await.unwrap().len(), sent.len());
 }

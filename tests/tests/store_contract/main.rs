@@ -58,6 +58,7 @@ macro_rules! contract {
                 a_failing_precondition_changes_nothing
                 a_failing_change_undoes_what_went_before
                 a_message_takes_effect_once
+                a_commit_may_bring_its_message
                 concurrent_cycles_lose_no_update
                 an_idempotency_key_names_one_message
                 accepted_messages_survive_a_restart

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use aura::store::sqlite::SqliteStore;
-use aura::store::{Store, StoreError};
+use aura::store::{Accepted, Store, StoreError};
 use rusqlite::Connection;
 use tokio::runtime::{Handle, Runtime};
 
@@ -37,7 +37,7 @@ fn a_newer_schema_is_refused() {
     Connection::open(image.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(
         refusal(&image.path()),
-        "the image has schema version 99 and this aura knows 1; use a newer aura"
+        "the image has schema version 99 and this aura knows 2; use a newer aura"
     );
 }
 
@@ -90,6 +90,26 @@ fn a_read_only_image_is_refused() {
         return; // The superuser writes to read-only files.
     }
     assert_eq!(refusal(&image.path()), "the file is read-only; let this user write to it");
+}
+
+#[tokio::test]
+async fn an_image_of_the_first_schema_is_taken_over() {
+    let image = SqliteImage::empty();
+    let messages = [message("a"), message("b")];
+    let old = Connection::open(image.path()).unwrap();
+    old.execute_batch(include_str!("../../../host/src/store/sqlite/migrations/0001_living_image.sql"))
+        .unwrap();
+    old.execute_batch("PRAGMA application_id = 0x41555241; PRAGMA user_version = 1").unwrap();
+    for (message, key) in messages.iter().zip([Some("key"), None]) {
+        let (id, record) = (message.message_id.to_string(), serde_json::to_string(message).unwrap());
+        let sql = "INSERT INTO Messages (id, idempotency_key, target, status, record) VALUES (?1, ?2, 'a', 'accepted', ?3)";
+        old.execute(sql, (id, key, record)).unwrap();
+    }
+    drop(old);
+    let store = image.open();
+    assert_eq!(store.unfinished().await.unwrap(), messages);
+    let again = store.accept(&message("c"), Some("key")).await.unwrap();
+    assert!(matches!(again, Accepted::Before(before) if before == messages[0]));
 }
 
 /// The files as a crash would leave them hold everything that was answered.

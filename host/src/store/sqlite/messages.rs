@@ -51,10 +51,11 @@ pub(super) fn read(image: &Connection, id: MessageId) -> Result<Option<Message>>
 }
 
 pub(super) fn is_finished(image: &Connection, id: MessageId) -> Result<bool> {
-    let (completed, failed) = (MessageStatus::Completed.as_str(), MessageStatus::Failed.as_str());
     let finished = image
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM Messages WHERE id = ?1 AND status IN (?2, ?3))")?
-        .query_row(params![id, completed, failed], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM Messages WHERE id = ?1 AND status IN ('completed', 'failed'))",
+        )?
+        .query_row([id], |row| row.get(0))?;
     Ok(finished)
 }
 
@@ -62,30 +63,26 @@ pub(super) fn is_finished(image: &Connection, id: MessageId) -> Result<bool> {
 pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Vec<Message>> {
     let mut sql = "SELECT record FROM Messages WHERE TRUE".to_owned();
     if filter.after.is_some() {
-        sql += " AND sequence < (SELECT sequence FROM Messages WHERE id = ?1)";
+        sql += " AND id < ?1";
     }
     if filter.target.is_some() {
         sql += " AND target = ?2";
     }
-    match (filter.status, &filter.target) {
-        (None, _) => {}
-        (Some(_), None) => sql += " AND status = ?3",
-        // Kept from choosing the index: that of the target is narrower and holds the status too.
-        (Some(_), Some(_)) => sql += " AND +status = ?3",
-    }
-    sql += " ORDER BY sequence DESC LIMIT ?4";
-    let status = filter.status.map(MessageStatus::as_str);
-    collect(image, &sql, params![filter.after, filter.target, status, filter.limit.min(MAX_PAGE)])
+    sql += match filter.status {
+        None => "",
+        Some(MessageStatus::Completed) => " AND status = 'completed'",
+        Some(MessageStatus::Failed) => " AND status = 'failed'",
+        // As the index has it.
+        Some(MessageStatus::Accepted) => " AND status IN ('accepted', 'running') AND status = 'accepted'",
+        Some(MessageStatus::Running) => " AND status IN ('accepted', 'running') AND status = 'running'",
+    };
+    sql += " ORDER BY id DESC LIMIT ?3";
+    collect(image, &sql, params![filter.after, filter.target, filter.limit.min(MAX_PAGE)])
 }
 
 /// Oldest first.
 pub(super) fn unfinished(image: &Connection) -> Result<Vec<Message>> {
-    let (accepted, running) = (MessageStatus::Accepted.as_str(), MessageStatus::Running.as_str());
-    collect(
-        image,
-        "SELECT record FROM Messages WHERE status IN (?1, ?2) ORDER BY sequence",
-        [accepted, running],
-    )
+    collect(image, "SELECT record FROM Messages WHERE status IN ('accepted', 'running') ORDER BY id", [])
 }
 
 fn find(image: &Connection, sql: &str, parameters: impl Params) -> Result<Option<Message>> {
