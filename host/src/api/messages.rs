@@ -92,9 +92,9 @@ pub async fn send(
     Sent(body): Sent<MessageBody>,
 ) -> Result<Response, Problem> {
     let new = body.into_message(idempotency_key(&headers)?)?;
-    let message = accept(&api, new).await?;
-    let id = message.message_id;
     let wait = wait_of(&headers);
+    let waits = wait.is_some_and(|patience| !patience.is_zero());
+    let id = accept(&api, new, waits).await?.message_id;
     if let Some(patience) = wait
         && let Some(message) = await_final(&api, id, patience).await?
         && message.status.is_final()
@@ -109,9 +109,11 @@ pub async fn send(
 }
 
 /// On a task of its own, so that a client which goes away cannot stop it half-way.
-async fn accept(api: &Arc<Api>, new: NewMessage) -> Result<Message, Problem> {
+async fn accept(api: &Arc<Api>, new: NewMessage, waits: bool) -> Result<Message, Problem> {
     let orchestrator = Arc::clone(&api.orchestrator);
-    let accepted = tokio::spawn(async move { orchestrator.accept(new).await }).await;
+    let accepting =
+        async move { if waits { orchestrator.deliver(new).await } else { orchestrator.accept(new).await } };
+    let accepted = tokio::spawn(accepting).await;
     let accepted =
         accepted.map_err(|error| Fault::new(Kind::Internal, format!("accepting failed: {error}")))?;
     Ok(accepted?)

@@ -105,6 +105,16 @@ impl Attempted {
             failed: Vec::new(),
         }
     }
+
+    /// Whether it answers the message with what is installed already.
+    pub fn ends_the_message(&self) -> bool {
+        let learnt = !(self.ran.is_empty() && self.failed.is_empty());
+        match &self.ending {
+            Ending::NotUnderstood(_) => false,
+            Ending::Failed(fault) => !learnt && !is_of_the_system(fault.kind),
+            Ending::Returned(_) => !learnt,
+        }
+    }
 }
 
 /// Why the whole attempt stops.

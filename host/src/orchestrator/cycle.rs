@@ -96,17 +96,31 @@ impl Cycle {
         workers.run(move || attempt.run()).await.unwrap_or_else(Attempted::crashed)
     }
 
-    /// From the first attempt to the final record, as it stands in the store. `None`: the store could not be
-    /// written; the message stays unfinished there.
-    pub async fn complete(mut self, first: Attempted) -> Option<Message> {
+    /// Commits the first attempt if it needs nothing else. `None`: nothing has happened, and another is due.
+    pub async fn commit_at_once(&mut self, first: Attempted) -> Option<Message> {
+        // Until the commit stands, nothing is said.
+        self.said_resolved = true;
+        let committed = match self.judge(first) {
+            Ok(Judgement::Commit(outcome)) => self.commit(*outcome).await.ok().flatten(),
+            _ => None,
+        };
+        self.said_resolved = false;
+        let message = committed?;
+        self.narrator().accepted(&self.message);
+        self.say_resolved();
+        Some(message)
+    }
+
+    /// From the first attempt, if it was made, to the final record, as it stands in the store. `None`: the store
+    /// could not be written; the message stays unfinished there.
+    pub async fn complete(mut self, first: Option<Attempted>) -> Option<Message> {
         match self.go_on(first).await {
             Ok(message) => Some(message),
             Err(fault) => self.fail(fault).await,
         }
     }
 
-    async fn go_on(&mut self, first: Attempted) -> Result<Message, Fault> {
-        let mut first = Some(first);
+    async fn go_on(&mut self, mut first: Option<Attempted>) -> Result<Message, Fault> {
         loop {
             let (turns, attempted) = match first.take() {
                 Some(attempted) => (Vec::new(), attempted),

@@ -1,13 +1,16 @@
 //! The way of a message through the orchestrator: let in, put in its object's line, written down, worked on.
 //!
 //! The first attempt may run while the acceptance is still being written: it changes nothing, and is dropped if
-//! the message turns out not to be accepted. Everything after it waits for the acceptance.
+//! the message turns out not to be accepted. Everything after it waits for the acceptance, but for one case: who
+//! waits for the end is promised nothing before, so a message that ends at once is written down once, as it ended.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
+use futures::future::maybe_done;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
@@ -33,13 +36,29 @@ struct Admitted {
 /// The acceptance still to be written, and who waits for it.
 struct Acceptance {
     idempotency_key: Option<String>,
+    /// Whether it may be left out if the message ends at once.
+    may_wait: bool,
     answer: oneshot::Sender<Result<Message, Fault>>,
 }
+
+/// What is "at once".
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 impl Orchestrator {
     /// Takes a message in. When this returns it is on disk and in line, or being worked on already. The same
     /// idempotency key returns the earlier message.
     pub async fn accept(self: &Arc<Self>, new: NewMessage) -> Result<Message, Fault> {
+        self.admit(new, false).await
+    }
+
+    /// The same for a sender who waits for the end: when this returns the message is on disk, accepted or ended.
+    pub async fn deliver(self: &Arc<Self>, new: NewMessage) -> Result<Message, Fault> {
+        // A key has to be looked up before anything is done.
+        let may_wait = new.idempotency_key.is_none();
+        self.admit(new, may_wait).await
+    }
+
+    async fn admit(self: &Arc<Self>, new: NewMessage, may_wait: bool) -> Result<Message, Fault> {
         let place = self.census.admit()?;
         let resolution = self.parts.store.resolve(&new.target, &new.method).await?;
         // Ids sort by creation, so the order of ids is the order of turns, also after a restart.
@@ -49,7 +68,7 @@ impl Orchestrator {
         };
         let prefetched = turn.has_come().then_some(resolution);
         let (answer, answered) = oneshot::channel();
-        let acceptance = Acceptance { idempotency_key: new.idempotency_key, answer };
+        let acceptance = Acceptance { idempotency_key: new.idempotency_key, may_wait, answer };
         // A task of its own: the sender may go away, the message stays.
         self.spawn(Admitted { message, turn, place, record, prefetched }, Some(acceptance));
         answered.await.unwrap_or_else(|_| Err(crashed("the acceptance of a message")))
@@ -105,27 +124,39 @@ impl Orchestrator {
         tokio::spawn(Arc::clone(self).work(admitted, acceptance).instrument(span));
     }
 
-    async fn work(self: Arc<Self>, admitted: Admitted, acceptance: Option<Acceptance>) {
+    async fn work(self: Arc<Self>, admitted: Admitted, mut acceptance: Option<Acceptance>) {
         let Admitted { message, mut turn, mut place, record, prefetched } = admitted;
         let begun = Instant::now();
         let cycle = Cycle::new(Arc::clone(&self), message.clone());
-        let first = async {
-            turn.come().await;
-            if !place.start() {
-                return Ok(None);
+        let first = {
+            let mut first = pin!(maybe_done(async {
+                turn.come().await;
+                if !place.start() {
+                    return None;
+                }
+                record.running();
+                Some(cycle.attempt(prefetched).await)
+            }));
+            if acceptance.as_ref().is_some_and(|acceptance| acceptance.may_wait) {
+                // If it takes longer, nothing is lost but this moment.
+                let _ = tokio::time::timeout(AT_ONCE, first.as_mut()).await;
             }
-            record.running();
-            Ok(Some(cycle.attempt(prefetched).await))
-        };
-        let accepted = async {
-            match acceptance {
-                Some(acceptance) => self.write_down(&message, acceptance).await,
-                None => Ok(()),
+            let ends =
+                |first: &mut Option<Attempted>| first.as_ref().is_some_and(Attempted::ends_the_message);
+            if !first.as_mut().output_mut().is_some_and(ends) {
+                let accepted = async {
+                    match acceptance.take() {
+                        Some(acceptance) => self.write_down(&message, acceptance).await,
+                        None => Ok(()),
+                    }
+                };
+                // An `Err` drops the attempt: a message that is not accepted leaves without a trace.
+                let Ok(_) = futures::try_join!(accepted, first.as_mut().map(Ok)) else { return };
             }
+            first.take_output().flatten()
         };
-        // The first `Err` drops the other: a message that is not accepted leaves without a trace.
-        let Ok(((), Some(first))) = futures::try_join!(accepted, first) else { return };
-        let Some(ended) = self.complete(cycle, first, &message).await else { return };
+        let Some(first) = first else { return };
+        let Some(ended) = self.complete(cycle, first, acceptance, &message).await else { return };
         report(&ended, begun);
         self.narrator(ended.message_id).ended(&ended);
         // Whoever gets the answer finds the place free.
@@ -155,12 +186,39 @@ impl Orchestrator {
         self: &Arc<Self>,
         cycle: Cycle,
         first: Attempted,
+        unwritten: Option<Acceptance>,
         message: &Message,
     ) -> Option<Message> {
-        match AssertUnwindSafe(cycle.complete(first)).catch_unwind().await {
+        let work = async {
+            match unwritten {
+                Some(acceptance) => self.end_at_once(cycle, first, acceptance, message).await,
+                None => cycle.complete(Some(first)).await,
+            }
+        };
+        match AssertUnwindSafe(work).catch_unwind().await {
             Ok(ended) => ended,
-            Err(_) => Cycle::new(Arc::clone(self), message.clone()).complete(Attempted::crashed()).await,
+            Err(_) => {
+                Cycle::new(Arc::clone(self), message.clone()).complete(Some(Attempted::crashed())).await
+            }
         }
+    }
+
+    /// Commits the first attempt of a message that is not written down. If that cannot be, the message goes the
+    /// usual way.
+    async fn end_at_once(
+        &self,
+        mut cycle: Cycle,
+        first: Attempted,
+        acceptance: Acceptance,
+        message: &Message,
+    ) -> Option<Message> {
+        let Some(ended) = cycle.commit_at_once(first).await else {
+            self.write_down(message, acceptance).await.ok()?;
+            return cycle.complete(None).await;
+        };
+        // The sender may have gone away.
+        let _ = acceptance.answer.send(Ok(message.clone()));
+        Some(ended)
     }
 }
 

@@ -118,8 +118,7 @@ impl State {
 
     fn commit(&mut self, commit: Commit) -> Result<()> {
         let id = commit.message.message_id;
-        assert!(self.messages.contains_key(&id), "a message was committed before it was accepted");
-        if self.messages[&id].status.is_final() {
+        if self.messages.get(&id).is_some_and(|message| message.status.is_final()) {
             return Err(StoreError::AlreadyFinished(id));
         }
         for (object, rev) in &commit.preconditions {
@@ -219,8 +218,9 @@ impl Store for Image {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
         let mut state = self.state();
-        if let Some(earlier) = key.and_then(|key| state.keys.get(key)) {
-            return Ok(Accepted::Before(state.messages[earlier].clone()));
+        let known = key.and_then(|key| state.keys.get(key)).unwrap_or(&message.message_id);
+        if let Some(earlier) = state.messages.get(known) {
+            return Ok(Accepted::Before(earlier.clone()));
         }
         if let Some(key) = key {
             state.keys.insert(key.to_owned(), message.message_id);

@@ -108,6 +108,52 @@ async fn what_is_not_accepted_has_no_effect() {
     assert!(scene.image.state().messages.is_empty());
 }
 
+/// Nobody gets as far as writing down an acceptance, and yet the message ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_at_once_is_written_down_once() {
+    let scene = Scene::new();
+    scene.object("counter", r#"{"n":0}"#);
+    scene.method("counter", "bump", "add n 1").await;
+    let writing = scene.image.accepting.acquire_many(ROOM).await.unwrap();
+    let id = scene.orchestrator.deliver(message("counter", "bump", "[]")).await.unwrap().message_id;
+    drop(writing);
+    assert_eq!(scene.end_of(id).await.error, None);
+    assert_eq!(scene.image.state().messages[&id].status, MessageStatus::Completed);
+    assert_eq!(scene.attributes("counter"), r#"{"n":1}"#);
+    let said = scene.orchestrator.monologue().of(id).0;
+    let steps: Vec<_> = said.iter().map(|event| event.step.as_str()).collect();
+    assert_eq!(steps, ["accepted", "resolved", "completed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_longer_is_written_down_before() {
+    let scene = Scene::new();
+    scene.method("system", "go", "gate\nreturn 1").await;
+    let id = scene.orchestrator.deliver(message("system", "go", "[]")).await.unwrap().message_id;
+    assert_eq!(scene.image.state().messages[&id].status, MessageStatus::Accepted);
+    scene.gate.open();
+    assert_eq!(scene.end_of(id).await.result.get(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_too_late_is_written_down_and_tried_again() {
+    let scene = Scene::new();
+    scene.object("counter", r#"{"n":0}"#);
+    scene.method("counter", "bump", "add n 1").await;
+    for (faults, lost) in [(&scene.image.conflicts, false), (&scene.image.lost_answers, true)] {
+        faults.store(1, Ordering::SeqCst);
+        let id = scene.orchestrator.deliver(message("counter", "bump", "[]")).await.unwrap().message_id;
+        assert_eq!(scene.end_of(id).await.status, MessageStatus::Completed, "an answer was lost: {lost}");
+    }
+    assert_eq!(scene.attributes("counter"), r#"{"n":2}"#);
+    // A store that is away refuses the message, which then has no effect.
+    scene.image.conflicts.store(1, Ordering::SeqCst);
+    scene.image.refusals.store(1, Ordering::SeqCst);
+    let fault = scene.orchestrator.deliver(message("counter", "bump", "[]")).await.unwrap_err();
+    assert_eq!(fault.kind, Kind::StoreUnavailable);
+    assert_eq!(scene.attributes("counter"), r#"{"n":2}"#);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_objects_and_a_full_queue_are_refused_before_acceptance() {
     let image = Arc::new(Image::new());
