@@ -65,6 +65,7 @@ fn prepare(vm: &VirtualMachine) -> Vec<String> {
     let imports = IMPORTED.lines().map(|module| vm.import(module, 0).map(drop));
     std::iter::once_with(|| prelude(vm))
         .chain(imports)
+        .chain(std::iter::once_with(|| run::find_generator(vm)))
         .filter_map(Result::err)
         .map(|error| shown(&error, vm))
         .collect()
@@ -78,11 +79,22 @@ fn prelude(vm: &VirtualMachine) -> PyResult<()> {
     vm.run_code_obj(code, scope).map(drop)
 }
 
+/// More objects than the interpreter keeps dead ones of, for reuse: tuples, dicts, lists, numbers and frames.
+const HOARD: &str = "[[(n,) for n in range(2001)], [{n: n} for n in range(101)], [[n] for n in range(101)],
+    [n + 1000 for n in range(101)], [n / 3 for n in range(101)], [n * 1j for n in range(101)],
+    [(n for n in ()) for _ in range(201)]]";
+
 /// Takes all that exists now out of the garbage collector's sight, so that no run walks over the library, and
-/// stops it until a method runs.
+/// stops it until a method runs. Uses up the dead objects kept for reuse: they lie all over the heap, and what a
+/// run makes should lie together.
 fn settle(vm: &VirtualMachine) -> PyResult<()> {
     let gc = vm.import("gc", 0)?;
     vm.call_method(&gc, "collect", ())?;
+    let scope = vm.new_scope_with_builtins();
+    let code = vm
+        .compile(HOARD, Mode::Eval, PRELUDE_FILE)
+        .map_err(|error| error.into_pyexception(vm, Some(HOARD)))?;
+    std::mem::forget(vm.run_code_obj(code, scope)?);
     vm.call_method(&gc, "freeze", ())?;
     vm.state.gc.disable();
     Ok(())

@@ -1,5 +1,7 @@
 //! One run of one method body.
 
+use std::cell::OnceCell;
+
 use rustpython_vm::builtins::{PyCode, PyList, PyStr};
 use rustpython_vm::compiler::CodeObject;
 use rustpython_vm::function::FuncArgs;
@@ -8,6 +10,11 @@ use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 use crate::exports::aura::python::runner::{Call, Failure, Returned};
 use crate::receiver::{self, Receiver};
 use crate::{compile, failure, json};
+
+thread_local! {
+    /// Seeds the generator behind the functions of `random`.
+    static SEED: OnceCell<PyObjectRef> = const { OnceCell::new() };
+}
 
 /// What bodies commonly do.
 const REHEARSAL: &str = include_str!("rehearsal.py");
@@ -70,12 +77,22 @@ fn arguments(call: &Call, vm: &VirtualMachine) -> Result<FuncArgs, String> {
     Ok(arguments)
 }
 
+/// Finds the generator behind the functions of `random`, for [`seed`].
+pub fn find_generator(vm: &VirtualMachine) -> PyResult<()> {
+    let generator = vm.import("random", 0)?.get_attr("_inst", vm)?;
+    // The seeding of `random.Random`, with an int, is that of the class it is made from.
+    let class = vm.import("_random", 0)?.get_attr("Random", vm)?;
+    let seed = class.get_attr("seed", vm)?;
+    let seed = vm.call_method(&seed, "__get__", (generator,))?;
+    SEED.with(|cell| cell.set(seed).map_err(|_| vm.new_runtime_error("found before")))
+}
+
 /// Makes everything random follow from the seed.
 fn seed(seed: u64, vm: &VirtualMachine) -> PyResult<()> {
     receiver::seed(seed);
-    let random = vm.import("random", 0)?;
-    vm.call_method(&random, "seed", (seed,))?;
-    Ok(())
+    let native =
+        SEED.with(|cell| cell.get().cloned()).ok_or_else(|| vm.new_runtime_error("init comes first"))?;
+    native.call((seed,), vm).map(drop)
 }
 
 /// Runs the module that defines the function and gives the function.

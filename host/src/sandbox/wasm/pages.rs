@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Pieces of memory that an isolate keeps for the next one in its place; wasmtime gives up what lies behind the
 /// 32nd piece. The rest is for what a run itself adds.
-const PIECES: usize = 26;
+const PIECES: usize = 24;
 /// Bits of an entry of `/proc/self/pagemap`: in memory, and still the file's own.
 const PRESENT: u64 = 1 << 63;
 const OF_FILE: u64 = 1 << 61;

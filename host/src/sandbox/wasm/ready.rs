@@ -4,12 +4,18 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 use wasmtime::Store;
 
 use super::bindings::{Python, PythonPre};
 use super::isolate::{self, State};
 use super::pages;
+
+/// How long the thread waits for work before it looks whether the sandbox is still there.
+const IDLE: Duration = Duration::from_millis(200);
+/// Before an isolate that could not be made is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A fresh instance of the guest.
 pub struct Isolate {
@@ -49,10 +55,9 @@ impl Ready {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A fresh isolate.
+    /// A fresh isolate. Its successor is made when it is discarded, not now, while its message waits.
     pub fn take(&self) -> wasmtime::Result<Isolate> {
         let fresh = self.shelves().fresh.pop();
-        self.changed.notify_one();
         match fresh {
             Some(isolate) => Ok(isolate),
             None => self.make(),
@@ -62,11 +67,15 @@ impl Ready {
     /// Throws a used isolate away, soon.
     pub fn discard(&self, isolate: Isolate) {
         let mut shelves = self.shelves();
-        if shelves.used.len() < self.capacity {
+        // Beyond that the caller clears away itself, when this returns.
+        let _rest = if shelves.used.len() < self.capacity {
             shelves.used.push(isolate);
-            drop(shelves);
-            self.changed.notify_one();
-        }
+            None
+        } else {
+            Some(isolate)
+        };
+        drop(shelves);
+        self.changed.notify_one();
     }
 
     fn rehearse(&self, image: &Path) -> wasmtime::Result<Vec<Range<u32>>> {
@@ -97,16 +106,21 @@ fn keep(ready: &Weak<Ready>) {
         let used = std::mem::take(&mut shelves.used);
         let missing = ready.capacity.saturating_sub(shelves.fresh.len());
         if used.is_empty() && missing == 0 {
-            let idle = std::time::Duration::from_millis(200);
-            drop(ready.changed.wait_timeout(shelves, idle));
+            drop(ready.changed.wait_timeout(shelves, IDLE));
             continue;
         }
         drop(shelves);
         drop(used);
-        if missing > 0
-            && let Ok(isolate) = ready.make()
-        {
-            ready.shelves().fresh.push(isolate);
+        if missing == 0 {
+            continue;
+        }
+        match ready.make() {
+            Ok(isolate) => ready.shelves().fresh.push(isolate),
+            Err(error) => {
+                tracing::error!("no isolate can be made ready: {error:#}");
+                drop(ready);
+                thread::sleep(PAUSE);
+            }
         }
     }
 }
