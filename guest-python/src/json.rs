@@ -55,13 +55,13 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<PyObjectRef, String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("JSON is nested deeper than {MAX_DEPTH} levels"));
-        }
         self.space();
         let ctx = &self.vm.ctx;
         match self.peek() {
             Some(b'"') => Ok(self.string()?.into()),
+            Some(b'{' | b'[') if depth >= MAX_DEPTH => {
+                Err(format!("JSON is nested deeper than {MAX_DEPTH} levels"))
+            }
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -242,9 +242,6 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn value(&mut self, value: &PyObject, depth: usize) -> Result<(), String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("a value is nested deeper than {MAX_DEPTH} levels"));
-        }
         if self.scalar(value)? {
             return Ok(());
         }
@@ -300,7 +297,12 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn deeper(depth: usize) -> Result<(), String> {
+        if depth < MAX_DEPTH { Ok(()) } else { Err(format!("a value is nested deeper than {MAX_DEPTH} levels")) }
+    }
+
     fn array(&mut self, items: &[PyObjectRef], depth: usize) -> Result<(), String> {
+        Self::deeper(depth)?;
         self.out.push('[');
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
@@ -313,6 +315,7 @@ impl Writer<'_> {
     }
 
     fn object(&mut self, dict: PyDictRef, depth: usize) -> Result<(), String> {
+        Self::deeper(depth)?;
         self.out.push('{');
         for (index, (key, value)) in dict.into_iter().enumerate() {
             if index > 0 {

@@ -70,8 +70,28 @@ impl Receiver {
         Self::assemble(vm.ctx.new_str(key), attributes, inherited, covenant, vm)
     }
 
+    /// Makes inherited lists and dicts that the method changed, and declared, attributes of its own; the name of
+    /// one that changed undeclared.
+    fn adopt(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
+        let declared = self.covenant().declared;
+        let mut undeclared = None;
+        for (name, before) in self.lent() {
+            let Some(value) = self.inherited_value(&name, vm) else { continue };
+            if json::write(&value, json::Keys::Strict, vm)? == before {
+                continue;
+            }
+            if declared {
+                self.keep(&name, value, vm).map_err(|_| format!("'{name}' cannot be set"))?;
+            } else {
+                undeclared = Some(name.to_string());
+            }
+        }
+        Ok(undeclared)
+    }
+
     /// The attributes' JSON if it differs from what was last exchanged; from now on that is what is agreed.
     fn exchange(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
+        self.adopt(vm)?;
         let now = json::write(self.dict().as_ref(), json::Keys::Strict, vm)?;
         let mut covenant = self.covenant();
         if now == covenant.agreed {
@@ -95,6 +115,9 @@ impl Receiver {
     pub fn settle(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
         let changed =
             self.exchange(vm).map_err(|reason| format!("self.attributes cannot be kept: {reason}"))?;
+        if let Some(name) = self.adopt(vm)? {
+            return Err(format!("the inherited attribute '{name}' changed without self._p_changed = True"));
+        }
         let covenant = self.covenant();
         if (changed.is_some() || covenant.sent) && !covenant.declared {
             return Err("self.attributes changed without self._p_changed = True".to_owned());
@@ -105,7 +128,7 @@ impl Receiver {
 
 #[pymodule]
 pub mod _aura {
-    use rustpython_vm::builtins::{PyBytes, PyDictRef, PyStr, PyStrRef};
+    use rustpython_vm::builtins::{PyBytes, PyDict, PyDictRef, PyList, PyStr, PyStrRef};
     use rustpython_vm::common::lock::{PyMutex, PyMutexGuard, PyRwLock};
     use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
     use rustpython_vm::types::{GetAttr, Representable, SetAttr};
@@ -126,6 +149,8 @@ pub mod _aura {
         attributes: PyRwLock<PyDictRef>,
         inherited: PyDictRef,
         covenant: PyMutex<Covenant>,
+        /// Inherited lists and dicts that the method got to see, with their JSON as it was.
+        lent: PyMutex<Vec<(PyStrRef, String)>>,
     }
 
     impl Receiver {
@@ -137,7 +162,8 @@ pub mod _aura {
             vm: &VirtualMachine,
         ) -> PyRef<Self> {
             let (attributes, covenant) = (PyRwLock::new(attributes), PyMutex::new(covenant));
-            Self { key, attributes, inherited, covenant }.into_ref(&vm.ctx)
+            let lent = PyMutex::default();
+            Self { key, attributes, inherited, covenant, lent }.into_ref(&vm.ctx)
         }
 
         pub(super) fn dict(&self) -> PyDictRef {
@@ -152,8 +178,41 @@ pub mod _aura {
         fn attribute(&self, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
             match self.dict().get_item_opt(name, vm)? {
                 Some(own) => Ok(Some(own)),
-                None => self.inherited.get_item_opt(name, vm),
+                None => self.lend(name, vm),
             }
+        }
+
+        fn lend(&self, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
+            let value = self.inherited.get_item_opt(name, vm)?;
+            let mutable = value.as_ref().is_some_and(|value| {
+                value.downcast_ref::<PyList>().is_some() || value.downcast_ref::<PyDict>().is_some()
+            });
+            if let Some(value) = value.as_ref().filter(|_| mutable)
+                && !self.lent.lock().iter().any(|(lent, _)| lent.as_wtf8() == name.as_wtf8())
+            {
+                let before = json::write(value, json::Keys::Strict, vm)
+                    .map_err(|reason| vm.new_value_error(reason))?;
+                self.lent.lock().push((name.to_owned(), before));
+            }
+            Ok(value)
+        }
+
+        pub(super) fn lent(&self) -> Vec<(PyStrRef, String)> {
+            self.lent.lock().clone()
+        }
+
+        pub(super) fn inherited_value(&self, name: &Py<PyStr>, vm: &VirtualMachine) -> Option<PyObjectRef> {
+            self.inherited.get_item_opt(name, vm).ok().flatten()
+        }
+
+        /// Makes an inherited value an attribute of the object, unless it has one of that name by now.
+        pub(super) fn keep(&self, name: &Py<PyStr>, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+            self.lent.lock().retain(|(lent, _)| lent.as_wtf8() != name.as_wtf8());
+            let own = self.dict();
+            if own.get_item_opt(name, vm)?.is_none() {
+                own.set_item(name, value, vm)?;
+            }
+            Ok(())
         }
     }
 

@@ -101,5 +101,8 @@ fn define(code: CodeObject, method: &str, vm: &VirtualMachine) -> PyResult<PyObj
     scope.globals.set_item("__name__", vm.new_pyobj("__main__"), vm)?;
     let code = PyCode::new_ref_from_bytecode(vm, code);
     vm.run_code_obj(code, scope.clone())?;
-    scope.globals.get_item(method, vm)
+    // In its own body the name means what it means elsewhere: a method `sum` can call the builtin.
+    let function = scope.globals.get_item(method, vm)?;
+    scope.globals.del_item(method, vm)?;
+    Ok(function)
 }

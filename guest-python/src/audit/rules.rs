@@ -99,6 +99,8 @@ impl<'a> Auditor<'a> {
         if contains(&self.policy.denied_builtins, id) {
             let what = if called { "Disallowed function call to" } else { "Disallowed use of" };
             self.find("builtin", &format!("{what} '{id}'"), name.start());
+        } else if id == "type" && !called {
+            self.find("type", "Disallowed use of 'type' other than calling it", name.start());
         } else if ATTRIBUTE_FUNCTIONS.contains(&id) && !called {
             self.find("getattr", &format!("Disallowed use of '{id}' other than calling it"), name.start());
         }

@@ -5,40 +5,43 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 /// How deep arrays and objects may be nested.
-pub const MAX_DEPTH: usize = 100;
+const MAX_JSON_DEPTH: usize = 100;
 
 #[derive(Debug, Error)]
 pub enum JsonError {
     #[error("not JSON: {0}")]
     Syntax(#[from] serde_json::Error),
-    #[error("JSON is nested deeper than {MAX_DEPTH} levels")]
+    #[error("JSON is nested deeper than {MAX_JSON_DEPTH} levels")]
     TooDeep,
+    #[error("a string holds half of a surrogate pair")]
+    LoneSurrogate,
+    #[error("a number is too large for a float")]
+    NotFinite,
     #[error("must be a JSON {0}")]
     WrongType(&'static str),
 }
 
-/// One JSON value as text: syntactically valid, nested at most [`MAX_DEPTH`] deep.
+/// One JSON value as text: syntactically valid, nested at most 100 levels deep.
 #[derive(Clone)]
 pub struct Json(Box<RawValue>);
 
 impl Json {
     /// Checks `text` completely: syntax, numbers, string escapes, depth.
     pub fn parse(text: String) -> Result<Self, JsonError> {
-        check_depth(&text)?;
-        serde_json::from_str::<Checked>(&text)?;
-        Ok(Self(RawValue::from_string(text)?))
+        let raw = RawValue::from_string(text)?;
+        check(raw.get())?;
+        Ok(Self(raw))
     }
 
     /// The JSON of any serialisable value.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         let raw = serde_json::value::to_raw_value(value)?;
-        check_depth(raw.get())?;
+        check(raw.get())?;
         Ok(Self(raw))
     }
 
@@ -81,82 +84,64 @@ impl Json {
     }
 }
 
-fn check_depth(text: &str) -> Result<(), JsonError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
+/// Checks what the grammar alone does not say, in text that follows it: nesting, surrogate pairs, and that
+/// floats are finite. Integers may have any number of digits.
+fn check(text: &str) -> Result<(), JsonError> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => in_string = true,
+            b'"' => {
+                at = string_end(bytes, at + 1)?;
+                continue;
+            }
             b'[' | b'{' => {
                 depth += 1;
-                if depth > MAX_DEPTH {
+                if depth > MAX_JSON_DEPTH {
                     return Err(JsonError::TooDeep);
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' => {
+                let number = &text[at..];
+                let end = number.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+                let number = &number[..end.unwrap_or(number.len())];
+                if number.contains(['.', 'e', 'E']) && !number.parse().is_ok_and(f64::is_finite) {
+                    return Err(JsonError::NotFinite);
+                }
+                at += number.len();
+                continue;
+            }
             _ => {}
         }
+        at += 1;
     }
     Ok(())
 }
 
-/// Reads a whole value and keeps nothing: every number and escape is checked, nothing is allocated.
-struct Checked;
-
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+/// Where a string ends that begins at `at`, behind its quote.
+fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => break,
+            b'\\' if bytes.get(at + 1) == Some(&b'u') => match code_unit(bytes, at) {
+                Some(0xD800..=0xDBFF) if matches!(code_unit(bytes, at + 6), Some(0xDC00..=0xDFFF)) => {
+                    at += 12
+                }
+                Some(0xD800..=0xDFFF) => return Err(JsonError::LoneSurrogate),
+                _ => at += 6,
+            },
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
     }
+    Ok(at + 1)
 }
 
-impl<'de> Visitor<'de> for Checked {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while members.next_entry::<Self, Self>()?.is_some() {}
-        Ok(self)
-    }
+/// The UTF-16 code unit that an escape `\uXXXX` at `at` stands for.
+fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Equal when the texts are equal.

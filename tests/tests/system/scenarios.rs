@@ -19,15 +19,18 @@ scenarios! {
     attributes
     audit_by_hand
     audit_refusal
+    borders
     covenant
     depth
     exceptions
     first_contact
     idempotency
+    inherited_values
     libraries
     limits
     mind_away
     mind_broken
+    names_of_builtins
     nested_learning
     nested_limits
     output
