@@ -14,7 +14,7 @@ use super::input::{Asked, At, Sent, applied, idempotency_key, wait_of};
 use super::problem::Problem;
 use super::{Api, Shared};
 use crate::object::{Fault, Json, Kind, Message, MessageId, MessageStatus, MethodName, NewMessage, ObjectId};
-use crate::store::MessageFilter;
+use crate::store::{MAX_PAGE, MessageFilter, Page};
 
 /// A message to an object.
 #[derive(Deserialize, ToSchema)]
@@ -189,17 +189,11 @@ pub struct Messages {
 pub fn page_size(limit: Option<u32>) -> Result<u32, Problem> {
     match limit {
         None => Ok(100),
-        Some(limit @ 1..=1000) => Ok(limit),
-        Some(_) => Err(Problem::malformed("The parameter 'limit' must be between 1 and 1000.")),
+        Some(limit @ 1..=MAX_PAGE) => Ok(limit),
+        Some(_) => {
+            Err(Problem::malformed(format!("The parameter 'limit' must be between 1 and {MAX_PAGE}.")))
+        }
     }
-}
-
-/// Cuts a page that was read with one item more than wanted; whether there was that one.
-pub fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    more
 }
 
 /// Messages, newest first.
@@ -213,10 +207,8 @@ pub async fn list(
     Asked(query): Asked<MessageQuery>,
 ) -> Result<Answer<Messages>, Problem> {
     let limit = page_size(query.limit)?;
-    let filter =
-        MessageFilter { target: query.target, status: query.status, after: query.after, limit: limit + 1 };
-    let mut messages = api.orchestrator.store().messages(&filter).await?;
-    let more = cut(&mut messages, limit);
+    let filter = MessageFilter { target: query.target, status: query.status, after: query.after, limit };
+    let Page { items: messages, more } = api.orchestrator.messages(filter).await?;
     let next = messages.last().filter(|_| more).map(|message| message.message_id);
     Ok(Answer(Messages { messages, next }))
 }

@@ -9,13 +9,10 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::input::{Asked, At, Sent, if_match};
-use super::messages::{cut, page_size};
+use super::messages::page_size;
 use super::problem::Problem;
 use crate::object::{Json, Object, ObjectId};
-use crate::store::NewObject;
-
-/// Each message reads all prototypes of its receiver.
-const MAX_PROTOTYPES: usize = 64;
+use crate::store::{NewObject, Page};
 
 /// An object to be created.
 #[derive(Deserialize, ToSchema)]
@@ -58,11 +55,6 @@ fn tagged(object: Object) -> Response {
         headers(("Location" = String), ("ETag" = String, description = "The revision"))))
 )]
 pub async fn create(State(api): Shared, Sent(body): Sent<ObjectBody>) -> Result<Response, Problem> {
-    if body.prototypes.len() > MAX_PROTOTYPES {
-        return Err(Problem::invalid(format!(
-            "The field 'prototypes' is not valid: at most {MAX_PROTOTYPES} are possible."
-        )));
-    }
     let new =
         NewObject { id: body.key, attributes: attributes(body.attributes)?, prototypes: body.prototypes };
     let object = api.orchestrator.store().create_object(new).await?;
@@ -101,8 +93,7 @@ pub struct Objects {
 )]
 pub async fn list(State(api): Shared, Asked(query): Asked<ObjectQuery>) -> Result<Answer<Objects>, Problem> {
     let limit = page_size(query.limit)?;
-    let mut objects = api.orchestrator.store().objects(query.after.as_ref(), limit + 1).await?;
-    let more = cut(&mut objects, limit);
+    let Page { items: objects, more } = api.orchestrator.store().objects(query.after.as_ref(), limit).await?;
     let next = objects.last().filter(|_| more).map(|object| object.id.clone());
     Ok(Answer(Objects { objects, next }))
 }

@@ -19,8 +19,10 @@ pub const MAX_PROTOTYPES: usize = 100;
 /// The most objects that are searched for a method: the receiver and its prototypes, breadth-first.
 pub const MAX_LINEAGE: u32 = 1_000;
 
-/// The most objects or messages one listing answers, whatever limit is asked for.
+/// The most objects or messages of one page, whatever limit is asked for, and the text they may hold together: a
+/// page ends early behind what goes beyond.
 pub const MAX_PAGE: u32 = 1_000;
+pub const MAX_PAGE_BYTES: usize = 16 << 20;
 
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -99,6 +101,14 @@ pub enum Accepted {
     Before(Message),
 }
 
+/// A piece of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Whether others follow.
+    pub more: bool,
+}
+
 /// Which messages to list, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
@@ -121,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
     async fn create_object(&self, object: NewObject) -> Result<Object>;
     async fn object(&self, id: &ObjectId) -> Result<Object>;
     /// Objects sorted by id, those after `after`.
-    async fn objects(&self, after: Option<&ObjectId>, limit: u32) -> Result<Vec<Object>>;
+    async fn objects(&self, after: Option<&ObjectId>, limit: u32) -> Result<Page<Object>>;
     /// Merges the members of the JSON object `patch` into the attributes. With `if_match`, only at that revision.
     async fn patch_attributes(&self, id: &ObjectId, patch: &Json, if_match: Option<&Rev>) -> Result<Object>;
 
@@ -137,7 +147,7 @@ pub trait Store: Send + Sync + 'static {
     /// Takes a message in. When this returns the message is on disk. The same message twice is taken in once.
     async fn accept(&self, message: &Message, idempotency_key: Option<&str>) -> Result<Accepted>;
     async fn message(&self, id: MessageId) -> Result<Option<Message>>;
-    async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>>;
+    async fn messages(&self, filter: &MessageFilter) -> Result<Page<Message>>;
     /// Messages accepted but not finished, oldest first.
     async fn unfinished(&self) -> Result<Vec<Message>>;
     /// Commits one cycle. When this returns `Ok` everything is on disk. A message that is finished already is

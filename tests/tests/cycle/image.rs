@@ -11,7 +11,7 @@ use aura::object::{
     Rev, Timestamp,
 };
 use aura::store::{
-    Accepted, Commit, Install, MessageFilter, NewObject, Resolution, Result, Store, StoreError,
+    Accepted, Commit, Install, MessageFilter, NewObject, Page, Resolution, Result, Store, StoreError,
 };
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -161,8 +161,8 @@ impl Store for Image {
         self.state().object(id).cloned()
     }
 
-    async fn objects(&self, _after: Option<&ObjectId>, _limit: u32) -> Result<Vec<Object>> {
-        Ok(self.state().objects.values().cloned().collect())
+    async fn objects(&self, _after: Option<&ObjectId>, _limit: u32) -> Result<Page<Object>> {
+        Ok(Page { items: self.state().objects.values().cloned().collect(), more: false })
     }
 
     async fn patch_attributes(
@@ -233,8 +233,8 @@ impl Store for Image {
         Ok(self.state().messages.get(&id).cloned())
     }
 
-    async fn messages(&self, _filter: &MessageFilter) -> Result<Vec<Message>> {
-        Ok(self.state().messages.values().rev().cloned().collect())
+    async fn messages(&self, _filter: &MessageFilter) -> Result<Page<Message>> {
+        Ok(Page { items: self.state().messages.values().rev().cloned().collect(), more: false })
     }
 
     async fn unfinished(&self) -> Result<Vec<Message>> {

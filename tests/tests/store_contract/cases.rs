@@ -36,7 +36,7 @@ pub async fn objects_are_created_once_and_only_on_existing_prototypes(image: &im
     assert!(matches!(store.object(&id("c")).await, Err(StoreError::ObjectNotFound(_))));
 
     let ids = async |after: Option<ObjectId>, limit| {
-        let objects = store.objects(after.as_ref(), limit).await.unwrap();
+        let objects = store.objects(after.as_ref(), limit).await.unwrap().items;
         objects.into_iter().map(|object| object.id).collect::<Vec<_>>()
     };
     assert_eq!(ids(None, 9).await, [id("a"), id("b")]);
@@ -296,7 +296,7 @@ pub async fn messages_are_listed_newest_first(image: &impl Image) {
     let listed = async |target: Option<&str>, status, after: Option<usize>, limit| {
         let after = after.map(|index: usize| sent[index].message_id);
         let filter = MessageFilter { target: target.map(id), status, after, limit };
-        let messages = store.messages(&filter).await.unwrap();
+        let messages = store.messages(&filter).await.unwrap().items;
         let position = |id| sent.iter().position(|message| message.message_id == id).unwrap();
         messages.iter().map(|message| position(message.message_id)).collect::<Vec<_>>()
     };
@@ -311,5 +311,5 @@ pub async fn messages_are_listed_newest_first(image: &impl Image) {
     assert!(listed(None, None, Some(0), 9).await.is_empty());
     // An id that is not there is a moment in time.
     let now = MessageFilter { after: Some(message("a").message_id), limit: 9, ..MessageFilter::default() };
-    assert_eq!(store.messages(&now).await.unwrap().len(), sent.len());
+    assert_eq!(store.messages(&now).await.unwrap().items.len(), sent.len());
 }

@@ -133,7 +133,7 @@ fn threads_outside_the_runtime_can_use_the_store() {
     let store = image.open();
     let use_it = |handle: Handle| {
         handle.block_on(store.genesis()).unwrap();
-        assert_eq!(handle.block_on(store.objects(None, 9)).unwrap().len(), 2);
+        assert_eq!(handle.block_on(store.objects(None, 9)).unwrap().items.len(), 2);
     };
     std::thread::scope(|scope| scope.spawn(|| use_it(runtime.handle().clone())).join().unwrap());
 }

@@ -182,7 +182,7 @@ impl Revs {
 }
 
 async fn compare_objects(store: &impl Store, model: &Model) {
-    let listed = store.objects(None, 9).await.unwrap();
+    let listed = store.objects(None, 9).await.unwrap().items;
     assert_eq!(listed.len(), model.objects.len());
     for ((key, expected), object) in model.objects.iter().zip(listed) {
         assert_eq!(object, store.object(&id(key)).await.unwrap());
@@ -252,7 +252,7 @@ async fn compare_messages(store: &impl Store, model: &Model) {
                 target.is_none_or(|target| message.target_object_id == id(target))
                     && status.is_none_or(|status| message.status == status)
             });
-            assert_eq!(store.messages(&filter).await.unwrap(), expected.cloned().collect::<Vec<_>>());
+            assert_eq!(store.messages(&filter).await.unwrap().items, expected.cloned().collect::<Vec<_>>());
         }
     }
     let unfinished = model.messages.iter().filter(|message| !message.status.is_final());

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use super::columns::Document;
+use super::page;
 use crate::object::{Message, MessageId, MessageStatus};
-use crate::store::{Accepted, MAX_PAGE, MessageFilter, Result};
+use crate::store::{Accepted, MessageFilter, Page, Result};
 
 /// Takes the message in, unless its key or the message itself was taken in before.
 pub(super) fn accept(image: &Connection, message: &Message, key: Option<&str>) -> Result<Accepted> {
@@ -60,7 +61,7 @@ pub(super) fn is_finished(image: &Connection, id: MessageId) -> Result<bool> {
 }
 
 /// Newest first.
-pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Vec<Message>> {
+pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Page<Message>> {
     let mut sql = "SELECT record FROM Messages WHERE TRUE".to_owned();
     if filter.after.is_some() {
         sql += " AND id < ?1";
@@ -77,7 +78,12 @@ pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Vec<Mes
         Some(MessageStatus::Running) => " AND status IN ('accepted', 'running') AND status = 'running'",
     };
     sql += " ORDER BY id DESC LIMIT ?3";
-    collect(image, &sql, params![filter.after, filter.target, filter.limit.min(MAX_PAGE)])
+    let mut statement = image.prepare_cached(&sql)?;
+    let rows = statement.query(params![filter.after, filter.target, page::rows(filter.limit)])?;
+    page::take(rows, filter.limit, |row| {
+        let bytes = row.get_ref(0)?.as_str().map_or(0, str::len);
+        Ok((row.get::<_, Document<_>>(0)?.0, bytes))
+    })
 }
 
 /// Oldest first.

@@ -13,6 +13,7 @@ mod messages;
 mod methods;
 mod objects;
 mod open;
+mod page;
 mod readers;
 mod writer;
 
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Accepted, Commit, Install, MessageFilter, NewObject, Resolution, Result, Store};
+use super::{Accepted, Commit, Install, MessageFilter, NewObject, Page, Resolution, Result, Store};
 use crate::object::{
     Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
     Rev,
@@ -66,7 +67,7 @@ impl Store for SqliteStore {
         self.readers.read(|image| objects::read(image, id))
     }
 
-    async fn objects(&self, after: Option<&ObjectId>, limit: u32) -> Result<Vec<Object>> {
+    async fn objects(&self, after: Option<&ObjectId>, limit: u32) -> Result<Page<Object>> {
         let after = after.cloned();
         self.readers.read_long(move |image| objects::list(image, after.as_ref(), limit)).await
     }
@@ -114,7 +115,7 @@ impl Store for SqliteStore {
         self.readers.read(|image| messages::read(image, id))
     }
 
-    async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>> {
+    async fn messages(&self, filter: &MessageFilter) -> Result<Page<Message>> {
         let filter = filter.clone();
         self.readers.read_long(move |image| messages::list(image, &filter)).await
     }

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::attributes;
+use super::{attributes, page};
 use crate::object::{Json, MethodName, Object, ObjectId, Rev};
-use crate::store::{MAX_PAGE, MAX_PROTOTYPES, NewObject, Result, StoreError};
+use crate::store::{MAX_PROTOTYPES, NewObject, Page, Result, StoreError};
 
 /// The columns [`from_row`] reads, of `UvmObjects AS object`.
 pub(super) const COLUMNS: &str = "object.number, object.key, object.rev, object.attributes";
@@ -59,14 +59,16 @@ pub(super) fn read(image: &Connection, id: &ObjectId) -> Result<Object> {
         .ok_or_else(|| StoreError::ObjectNotFound(id.clone()))
 }
 
-pub(super) fn list(image: &Connection, after: Option<&ObjectId>, limit: u32) -> Result<Vec<Object>> {
-    let objects = image
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM UvmObjects AS object WHERE key > ?1 ORDER BY key LIMIT ?2"
-        ))?
-        .query_map(params![after.map_or("", ObjectId::key), limit.min(MAX_PAGE)], |row| from_row(image, row))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(objects)
+pub(super) fn list(image: &Connection, after: Option<&ObjectId>, limit: u32) -> Result<Page<Object>> {
+    let mut statement = image.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM UvmObjects AS object WHERE key > ?1 ORDER BY key LIMIT ?2"
+    ))?;
+    let rows = statement.query(params![after.map_or("", ObjectId::key), page::rows(limit)])?;
+    page::take(rows, limit, |row| {
+        let object = from_row(image, row)?;
+        let bytes = object.attributes.get().len();
+        Ok((object, bytes))
+    })
 }
 
 pub(super) fn patch(
