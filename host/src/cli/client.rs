@@ -65,7 +65,7 @@ impl Client {
 
     /// Sends a message and waits for it up to `patience`.
     pub async fn message(&self, body: String, patience: Duration) -> Result<Sent, Failure> {
-        let deadline = Instant::now() + patience;
+        let begun = Instant::now();
         let (status, text) =
             self.exchange(Method::POST, "/message", Some(body), Some(patience.min(MAX_WAIT))).await?;
         if status == StatusCode::OK {
@@ -73,7 +73,7 @@ impl Client {
         }
         let Receipt { message_id } = read(&text)?;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Ok(Sent::Going(message_id));
             }

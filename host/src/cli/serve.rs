@@ -1,6 +1,8 @@
 //! `aura serve`.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -45,7 +47,12 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     let orchestrator = orchestrator(&config, &folder).await?;
     let token = config.api_token.as_ref().map(|token| Token::new(token.reveal()));
     let api = Api::new(Arc::clone(&orchestrator), token);
-    tokio::spawn(watch::watch(orchestrator.monologue().subscribe(), config.log_format));
+    let (monologue, format) = (orchestrator.monologue().subscribe(), config.log_format);
+    let watching = move || watch::watch(monologue, format);
+    thread::Builder::new()
+        .name("watch".to_owned())
+        .spawn(watching)
+        .map_err(|error| Failure::Failed(format!("Cannot start a thread: {error}")))?;
     let unfinished = orchestrator.recover().await?;
     if unfinished > 0 {
         tell(&format!(
@@ -55,9 +62,16 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     }
 
     let stop = interrupted()?;
-    print(&format!("AURA listens on {url}"))?;
+    // Who does not read this may still send messages.
+    let _ = print(&format!("AURA listens on {url}"));
     let stopped = api::serve(listener, api, stop).await;
-    report(&stopped, config.log_format);
+    // Nor does a terminal that takes nothing more keep the server from ending.
+    let (told, done) = mpsc::channel();
+    thread::spawn(move || {
+        report(&stopped, format);
+        told.send(())
+    });
+    let _ = done.recv_timeout(Duration::from_secs(1));
     Ok(())
 }
 
@@ -121,6 +135,9 @@ fn report(stopped: &Stopped, format: LogFormat) {
         Stopped::Clean { queued } => {
             let messages = count(*queued as u64, "message", "messages");
             format!("AURA stopped; queued on disk for the next start: {messages}.")
+        }
+        Stopped::Uncounted(fault) => {
+            format!("AURA stopped; what waits is on disk, but cannot be counted: {}", fault.message)
         }
         Stopped::Cut => "AURA stopped; messages that were running start again at the next start.".to_owned(),
     };

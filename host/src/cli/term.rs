@@ -10,7 +10,10 @@ use super::failure::Failure;
 /// A line on stdout. When nobody reads any more (`aura … | head`), the command ends quietly.
 pub fn print(text: &str) -> Result<(), Failure> {
     let text = if io::stdout().is_terminal() { printable(text) } else { Cow::Borrowed(text) };
-    writeln!(io::stdout(), "{text}").map_err(|_| Failure::Told(0))
+    writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Told(0),
+        _ => Failure::Failed(format!("Cannot write the answer: {error}")),
+    })
 }
 
 pub fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {

@@ -7,32 +7,44 @@ use super::term::tell;
 use crate::config::LogFormat;
 use crate::object::{Event, Step};
 
-/// Shows what is said until nobody can say anything more.
-pub async fn watch(mut monologue: Receiver<Event>, format: LogFormat) {
+/// Lines that are written together.
+const AT_ONCE: usize = 100;
+
+/// Shows what is said until nobody can say anything more. Blocks, also when the terminal does: belongs on a
+/// thread of its own.
+pub fn watch(mut monologue: Receiver<Event>, format: LogFormat) {
     loop {
-        match monologue.recv().await {
-            Ok(event) => show(&event, format),
+        match monologue.blocking_recv() {
+            Ok(event) if format == LogFormat::Json => log(&event),
+            Ok(event) => show(event, &mut monologue),
             Err(RecvError::Lagged(missed)) => tracing::warn!("{missed} steps came too fast to be shown"),
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-fn show(event: &Event, format: LogFormat) {
-    if format == LogFormat::Json {
-        let (message_id, step) = (event.message_id, event.step.as_str());
-        tracing::info!(target: "aura::monologue", %message_id, step, data = event.data.get(), "{}", event.text);
-        return;
-    }
+fn log(event: &Event) {
+    let (message_id, step) = (event.message_id, event.step.as_str());
+    tracing::info!(target: "aura::monologue", %message_id, step, data = event.data.get(), "{}", event.text);
+}
+
+/// Shows an event and those that came right behind it, in one piece.
+fn show(event: Event, monologue: &mut Receiver<Event>) {
     if !tracing::enabled!(target: "aura::monologue", tracing::Level::INFO) {
         return;
     }
-    let label = label(event.step);
-    for line in event.text.lines() {
-        tell(&format!("{label:<8} {line}"));
+    let mut lines = Vec::new();
+    let mut next = Some(event);
+    while let Some(event) = next {
+        let label = label(event.step);
+        lines.extend(event.text.lines().map(|line| format!("{label:<8} {line}")));
+        lines.extend(
+            source(&event).iter().flat_map(|source| source.lines()).map(|line| format!("{:<8}   {line}", "")),
+        );
+        next = if lines.len() < AT_ONCE { monologue.try_recv().ok() } else { None };
     }
-    for line in source(event).iter().flat_map(|source| source.lines()) {
-        tell(&format!("{:<8}   {line}", ""));
+    if !lines.is_empty() {
+        tell(&lines.join("\n"));
     }
 }
 

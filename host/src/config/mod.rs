@@ -122,7 +122,11 @@ impl Config {
         Ok(Self {
             api_host,
             api_port,
-            api_token: layers.optional("AURA_API_TOKEN").map(Secret),
+            api_token: layers
+                .optional("AURA_API_TOKEN")
+                .map(|token| token.trim().to_owned())
+                .filter(|token| !token.is_empty())
+                .map(Secret),
             url,
             data: PathBuf::from(layers.get("AURA_DATA").text),
             mind: mind(layers)?,
