@@ -1,7 +1,7 @@
 //! AURA: objects that write the methods they lack.
 //!
 //! Dependencies point one way: `api` and `cli` use `orchestrator`, which uses `mind`, `sandbox` and `store`
-//! through their traits, and all of them use `object`, the domain. `main` wires the implementations.
+//! through their traits, and all of them use `object`, the domain. `cli` wires the implementations.
 
 pub mod api;
 pub mod cli;

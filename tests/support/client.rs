@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 /// Far beyond what any request takes: reaching it is a hang.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     url: String,

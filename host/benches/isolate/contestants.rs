@@ -90,7 +90,6 @@ impl Contestant for Aura {
             seed: 7,
             time: Timestamp(1_700_000_000_000),
             quota: Quota::default(),
-            depth: 0,
         };
         let (this, call) = (&*self, &call);
         drive(load, |_| Ok(Box::new(move || this.call(program, call))))

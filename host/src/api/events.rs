@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{self, KeepAlive};
 use futures::stream::{self, Stream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -16,9 +17,11 @@ use super::input::At;
 use super::messages::{message_id, unknown};
 use super::problem::Problem;
 use super::{Api, Shared};
-use crate::object::{Event, MessageId};
+use crate::object::{Event, Fault, Kind, MessageId};
 use crate::orchestrator::last_event;
 
+/// Streams that are open at once: each holds a connection, and others must get through.
+pub const MAX_STREAMS: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The monologue of all messages, from now on.
@@ -27,9 +30,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     responses((status = 200, description = "One event a step, `event:` is the step's name; does not end",
         body = ref("#/components/schemas/Event"), content_type = "text/event-stream"))
 )]
-pub async fn all(State(api): Shared) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+pub async fn all(
+    State(api): Shared,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let permit = permit(&api)?;
     let live = api.orchestrator.monologue().subscribe();
-    Feed { api, only: None, ready: VecDeque::new(), live, ended: false }.into_answer()
+    Ok(Feed { api, only: None, ready: VecDeque::new(), live, ended: false, _permit: permit }.into_answer())
+}
+
+fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
+        let text = format!("{MAX_STREAMS} clients listen to events already: try again later");
+        Fault::new(Kind::Busy, text).into()
+    })
 }
 
 /// The monologue of one message: what was said so far, then what follows. Ends after its last step.
@@ -42,15 +55,16 @@ pub async fn of_message(
     State(api): Shared,
     At(id): At<String>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
-    let id = message_id(&id)?;
+    let (id, permit) = (message_id(&id)?, permit(&api)?);
     // In this order nothing is missed: what is said after the record was read is in the live part.
     let (history, live) = api.orchestrator.monologue().of(id);
     let message = api.orchestrator.store().message(id).await?.ok_or_else(|| unknown(&id.to_string()))?;
     let mut ready = VecDeque::from(history);
-    if !ready.iter().any(|event| event.step.is_final()) {
+    // What was said in this process is told whole; its end may still be coming.
+    if ready.is_empty() {
         ready.extend(last_event(&message));
     }
-    Ok(Feed { api, only: Some(id), ready, live, ended: false }.into_answer())
+    Ok(Feed { api, only: Some(id), ready, live, ended: false, _permit: permit }.into_answer())
 }
 
 /// One client's view of the monologue.
@@ -61,6 +75,7 @@ struct Feed {
     ready: VecDeque<Event>,
     live: Receiver<Event>,
     ended: bool,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Feed {

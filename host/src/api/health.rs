@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::{Api, Shared};
 use crate::object::Source;
+use crate::sandbox::Verdict;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -100,7 +101,12 @@ async fn sandbox(api: &Api) -> Dependency {
         Err(error) => return Dependency { state: Condition::Unavailable, detail: error.to_string() },
     };
     match timeout(PATIENCE, api.orchestrator.audit(source)).await {
-        Ok(Ok(_)) => Dependency { state: Condition::Ok, detail: "a fresh isolate works".into() },
+        Ok(Ok(Verdict::Accepted)) => {
+            Dependency { state: Condition::Ok, detail: "a fresh isolate works".into() }
+        }
+        Ok(Ok(Verdict::Rejected(_))) => {
+            Dependency { state: Condition::Unavailable, detail: "it rejects the smallest body".into() }
+        }
         Ok(Err(fault)) => Dependency { state: Condition::Unavailable, detail: fault.message },
         Err(_) => slow(),
     }

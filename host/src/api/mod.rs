@@ -25,7 +25,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use audit::AuditReport;
@@ -43,6 +43,7 @@ pub struct Api {
     closing: watch::Sender<bool>,
     metrics: metrics::Metrics,
     readiness: health::Readiness,
+    streams: Arc<Semaphore>,
     openapi: Json,
     token: Option<Token>,
 }
@@ -57,6 +58,7 @@ impl Api {
             closing: watch::Sender::new(false),
             metrics: metrics::Metrics::install(),
             readiness: health::Readiness::default(),
+            streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             openapi: openapi::document(&openapi::routes().into_openapi()),
             token,
         })

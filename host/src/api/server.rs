@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::{Api, metrics, router};
+use crate::object::Fault;
 
 const MAX_CONNECTIONS: usize = 1024;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,6 +30,8 @@ const CONNECTION_GRACE: Duration = Duration::from_secs(2);
 pub enum Stopped {
     /// All that ran was finished; so many messages wait on disk for the next start.
     Clean { queued: usize },
+    /// The same, but the store does not say how many.
+    Uncounted(Fault),
     /// Messages were still running; they are on disk and start again at the next start.
     Cut,
 }
@@ -42,7 +45,8 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Outpu
 
     let finish = async {
         let stopped = match timeout(RUNNING_GRACE, api.orchestrator.shutdown()).await {
-            Ok(queued) => Stopped::Clean { queued },
+            Ok(Ok(queued)) => Stopped::Clean { queued },
+            Ok(Err(fault)) => Stopped::Uncounted(fault),
             Err(_) => Stopped::Cut,
         };
         api.closing.send_replace(true);

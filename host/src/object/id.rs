@@ -48,7 +48,9 @@ impl ObjectId {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let key =
             text.strip_prefix(OBJECT_COLLECTION).and_then(|rest| rest.strip_prefix('/')).unwrap_or(text);
+        // `.` and `..` are no segments of a path in a URL.
         let valid = (1..=254).contains(&key.len())
+            && !matches!(key, "." | "..")
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:.@()+,=;$!*'%".contains(&byte));
         if valid {
             Ok(Self(format!("{OBJECT_COLLECTION}/{key}")))
@@ -104,6 +106,10 @@ impl MethodName {
         }
         if BUILT_IN.contains(&text) {
             return Err(NameError::BuiltIn(text.to_owned()));
+        }
+        // What cannot be a method's name cannot be learnt.
+        if let Some(lesson) = text.strip_prefix(TEACH) {
+            Self::parse(lesson)?;
         }
         Ok(Self(text.to_owned()))
     }

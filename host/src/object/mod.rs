@@ -15,7 +15,7 @@ mod quota;
 pub use fault::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind};
 pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
 pub use invocation::{Invocation, InvocationOutcome};
-pub use json::{Json, JsonError, MAX_DEPTH};
+pub use json::{Json, JsonError};
 pub use message::{Message, MessageStatus, NewMessage};
 pub use method::{Author, Digest, Method, Provenance, Source};
 pub use monologue::{Event, Step};

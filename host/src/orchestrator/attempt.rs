@@ -16,15 +16,13 @@ use crate::object::{
     FailedAttempt, Fault, Invocation, InvocationId, Json, Kind, Message, MethodName, ObjectId, Quota,
     QuotaOverride, Source,
 };
-use crate::sandbox::{Call, Outcome, Reply, Run, Send, Sends};
+use crate::sandbox::{Call, MAX_DEPTH, Outcome, Reply, Run, Send, Sends};
 use crate::store::{Resolution, StoreError};
 
 mod record;
 
 use record::{Facts, Spent};
 
-/// How deep sends may be nested below the message itself.
-const MAX_DEPTH: usize = 32;
 /// Sends one message may cause.
 const MAX_SENDS: u64 = 10_000;
 /// Bytes that the runs of one message may leave behind: arguments, results, output and changed attributes.
@@ -290,7 +288,6 @@ impl Stage {
                 wall_ms: limits.wall_ms.min(delivery.wall_ms),
                 ..limits
             },
-            depth: u32::try_from(self.frames.len()).unwrap_or(u32::MAX),
         };
         if self.frames.is_empty() {
             self.root = Some(Root {
@@ -454,7 +451,7 @@ impl Sends for Stage {
             self.working.change(&sender, attributes);
         }
         let before = self.working.stamp(&sender);
-        let delivered = if self.frames.len() > MAX_DEPTH {
+        let delivered = if self.frames.len() > MAX_DEPTH as usize {
             let text = format!("sends may be nested at most {MAX_DEPTH} deep");
             Delivered::refused(Fault::new(Kind::DepthLimit, text))
         } else {

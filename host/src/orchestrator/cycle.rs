@@ -126,7 +126,15 @@ impl Cycle {
                 Some(attempted) => (Vec::new(), attempted),
                 None => (self.take_turns().await, self.attempt(None).await),
             };
-            match self.judge(attempted)? {
+            let judgement = match self.judge(attempted) {
+                // As at a commit.
+                Err(fault) if fault.kind == Kind::StoreUnavailable => {
+                    self.lost(StoreError::Unavailable(fault.message)).await?;
+                    continue;
+                }
+                judgement => judgement?,
+            };
+            match judgement {
                 Judgement::Learn(lesson) => {
                     drop(turns);
                     self.learn(lesson).await?;
@@ -253,13 +261,18 @@ impl Cycle {
     /// Writes down that the cycle could not come to an end. Nothing else of it is kept.
     async fn fail(&mut self, fault: Fault) -> Option<Message> {
         let message = self.final_record(Err(fault));
-        let mut invocations = std::mem::take(&mut self.trace.invocations);
+        let invocations = std::mem::take(&mut self.trace.invocations);
+        let mut message = message;
+        if invocations.is_empty() {
+            // They went with a commit that was refused.
+            message.invocation_id = None;
+        }
         for pause in [100, 400, 1_600, 6_400, 25_600, 0] {
             let commit = Commit {
                 message: message.clone(),
                 changes: Vec::new(),
                 installs: Vec::new(),
-                invocations: std::mem::take(&mut invocations),
+                invocations: invocations.clone(),
                 preconditions: Vec::new(),
             };
             match self.orchestrator.parts.store.commit(commit).await {

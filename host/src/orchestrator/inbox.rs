@@ -21,8 +21,8 @@ use super::cycle::Cycle;
 use super::fault::crashed;
 use super::lanes::Turn;
 use super::records::{Found, Record};
-use crate::object::{Fault, Kind, Message, MessageId, NewMessage, ObjectId};
-use crate::store::{Accepted, Resolution};
+use crate::object::{Fault, Kind, Message, MessageId, MessageStatus, NewMessage, ObjectId};
+use crate::store::{Accepted, MessageFilter, Page, Resolution};
 
 /// A message that is let in, with what it holds until it ends.
 struct Admitted {
@@ -53,7 +53,7 @@ impl Orchestrator {
 
     /// The same for a sender who waits for the end: when this returns the message is on disk, accepted or ended.
     pub async fn deliver(self: &Arc<Self>, new: NewMessage) -> Result<Message, Fault> {
-        // A key has to be looked up before anything is done.
+        // A key has to be looked up before anything is run.
         let may_wait = new.idempotency_key.is_none();
         self.admit(new, may_wait).await
     }
@@ -107,10 +107,25 @@ impl Orchestrator {
         Ok(self.parts.store.message(id).await?)
     }
 
+    /// Messages as they stand, newest first. Which of the unfinished ones run is known here, not in the store: of
+    /// those a page may hold fewer than asked for, and others follow all the same.
+    pub async fn messages(&self, mut filter: MessageFilter) -> Result<Page<Message>, Fault> {
+        let wanted = filter.status;
+        filter.status = wanted.map(|status| if status.is_final() { status } else { MessageStatus::Accepted });
+        let mut page = self.parts.store.messages(&filter).await?;
+        for message in page.items.iter_mut().filter(|message| !message.status.is_final()) {
+            if let Some(Found::InWork(record)) = self.records.find(message.message_id) {
+                message.status = record.borrow().status;
+            }
+        }
+        page.items.retain(|message| wanted.is_none_or(|wanted| wanted == message.status));
+        Ok(page)
+    }
+
     /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.
-    pub async fn shutdown(&self) -> usize {
+    pub async fn shutdown(&self) -> Result<usize, Fault> {
         self.census.close().await;
-        self.parts.store.unfinished().await.map_or(0, |messages| messages.len())
+        Ok(self.parts.store.unfinished().await?.len())
     }
 
     fn spawn(self: &Arc<Self>, admitted: Admitted, acceptance: Option<Acceptance>) {
@@ -127,6 +142,12 @@ impl Orchestrator {
     async fn work(self: Arc<Self>, admitted: Admitted, mut acceptance: Option<Acceptance>) {
         let Admitted { message, mut turn, mut place, record, prefetched } = admitted;
         let begun = Instant::now();
+        // Of a message sent again nothing is run, not even to be dropped.
+        if let Some(acceptance) = acceptance.take_if(|acceptance| acceptance.idempotency_key.is_some())
+            && self.write_down(&message, acceptance).await.is_err()
+        {
+            return;
+        }
         let cycle = Cycle::new(Arc::clone(&self), message.clone());
         let first = {
             let mut first = pin!(maybe_done(async {

@@ -10,7 +10,7 @@ pub use workers::{Workers, parallel_runs};
 
 use crate::object::{Digest, Fault, Finding, Json, MethodName, ObjectId, Quota, Source, Timestamp};
 
-/// How deep sends may nest.
+/// How deep sends may be nested below the message itself.
 pub const MAX_DEPTH: u32 = 32;
 
 /// One run to be made.
@@ -29,8 +29,6 @@ pub struct Call {
     /// What every clock reads.
     pub time: Timestamp,
     pub quota: Quota,
-    /// Sends above this one.
-    pub depth: u32,
 }
 
 /// What became of a run.
@@ -58,7 +56,6 @@ pub enum Outcome {
 /// A nested send, as the guest makes it.
 #[derive(Clone, Debug)]
 pub struct Send {
-    pub sender: ObjectId,
     /// The sender's attributes at this moment, when they changed since the last exchange.
     pub attributes: Option<Json>,
     pub target: ObjectId,
@@ -100,7 +97,8 @@ pub trait Sandbox: std::marker::Send + Sync + 'static {
     /// Runs a body in a fresh isolate. Blocks.
     fn run(&self, call: &Call, sends: &mut dyn Sends) -> Run;
 
-    /// Reads a body's syntax tree in a fresh isolate. Blocks. `Err`: a limit was hit or the sandbox failed.
+    /// Reads a body's syntax tree in a fresh isolate. Blocks. A body too large to be read within the audit's limits is
+    /// rejected. `Err`: the sandbox failed.
     fn audit(&self, source: &Source) -> Result<Verdict, Fault>;
 
     fn guest_digest(&self) -> &Digest;

@@ -46,8 +46,10 @@ impl Workers {
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
-            // The caller may have gone away; then nobody wants the result.
-            let _ = done.send(work());
+            // The caller may have gone away, before or meanwhile; then nobody wants the result.
+            if !done.is_closed() {
+                let _ = done.send(work());
+            }
         });
         self.queue.send(job).ok()?;
         result.await.ok()

@@ -51,7 +51,6 @@ fn no_attribute_leads_out_of_the_policy() {
         seed: 0,
         time: Timestamp(0),
         quota: Quota { fuel: 1 << 40, wall_ms: 600_000, memory_bytes: 1 << 30, output_bytes: 0 },
-        depth: 0,
     };
     let run = sandbox().run(&call, &mut Nobody);
     let Outcome::Returned { result, .. } = run.outcome else { panic!("{:?}", run.outcome) };

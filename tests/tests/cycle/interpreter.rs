@@ -173,7 +173,6 @@ impl Machine<'_> {
         let target = if target == "self" { self.call.receiver.as_str() } else { target };
         let changed = std::mem::take(&mut self.changed);
         let reply = sends.send(Send {
-            sender: self.call.receiver.clone(),
             attributes: changed.then(|| Json::of(&self.attributes).unwrap()),
             target: ObjectId::parse(target).unwrap(),
             method: MethodName::parse(name).unwrap(),

@@ -103,7 +103,7 @@ async fn what_is_not_accepted_has_no_effect() {
     let fault = accepting.await.unwrap().unwrap_err();
     assert_eq!(fault.to_string(), "StoreUnavailable: the store cannot be used: the disk is full");
     scene.gate.open();
-    scene.orchestrator.shutdown().await;
+    scene.orchestrator.shutdown().await.unwrap();
     assert_eq!(scene.attributes("system"), "{}");
     assert!(scene.image.state().messages.is_empty());
 }
@@ -196,7 +196,7 @@ async fn shutdown_ends_what_runs_and_the_next_process_takes_up_the_rest_in_order
     let gate = scene.gate.clone();
     tokio::task::spawn_blocking(move || gate.reached(1)).await.unwrap();
     let orchestrator = scene.orchestrator.clone();
-    let stopping = tokio::spawn(async move { orchestrator.shutdown().await });
+    let stopping = tokio::spawn(async move { orchestrator.shutdown().await.unwrap() });
     // Not yet seen as closed, it takes messages; those stay for the next process too.
     let mut left = 3;
     while scene.orchestrator.accept(message("list", "push", &format!("[{}]", left + 1))).await.is_ok() {

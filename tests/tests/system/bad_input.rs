@@ -45,7 +45,9 @@ async fn everything_malformed_is_refused_and_the_server_goes_on() {
     message_refused(client, b"\xff\xfe".to_vec(), 400, "Malformed").await;
     message_refused(client, r#"{"target_object_id":"nobody","method_name":"greet"}"#, 404, "ObjectNotFound")
         .await;
-    for name in ["", "a b", "1st", "class", "__init__", "söt", "send"] {
+    for name in
+        ["", "a b", "1st", "class", "__init__", "söt", "send", "teach_yourself_to_", "teach_yourself_to_if"]
+    {
         let body = serde_json::json!({ "target_object_id": "system", "method_name": name }).to_string();
         message_refused(client, body, 422, "Malformed").await;
     }
@@ -56,6 +58,7 @@ async fn everything_malformed_is_refused_and_the_server_goes_on() {
         r#""fuel":0"#,
         r#""unknown":1"#,
         r#""args":[1e999]"#,
+        r#""args":["\ud800"]"#,
     ] {
         let body = format!(r#"{{"target_object_id":"system","method_name":"greet",{field}}}"#);
         let answer = client.send("POST", "/message", &body).await;

@@ -30,10 +30,7 @@ pub struct State {
     pub output: String,
     output_limit: usize,
     sends: Option<SendsPointer>,
-    sender: Option<ObjectId>,
     deadline: Instant,
-    /// Fuel used by nested sends, which has left the tank already.
-    pub nested_fuel: u64,
     /// The fault of the last nested send that was not answered.
     pub refused: Option<Fault>,
 }
@@ -103,9 +100,7 @@ impl State {
             output: String::new(),
             output_limit: 0,
             sends: None,
-            sender: None,
             deadline: Instant::now(),
-            nested_fuel: 0,
             refused: None,
         }
     }
@@ -114,12 +109,11 @@ impl State {
     ///
     /// # Safety
     /// [`State::finish`] must be called before `sends` ends.
-    pub unsafe fn begin(&mut self, sender: ObjectId, time: Timestamp, quota: Quota, sends: &mut dyn Sends) {
+    pub unsafe fn begin(&mut self, time: Timestamp, quota: Quota, sends: &mut dyn Sends) {
         self.clock.0.store(time.0, Ordering::Relaxed);
         self.memory.limit = usize::try_from(quota.memory_bytes).unwrap_or(usize::MAX);
         self.output_limit = usize::try_from(quota.output_bytes).unwrap_or(usize::MAX);
         self.deadline = Instant::now() + Duration::from_millis(quota.wall_ms);
-        self.sender = Some(sender);
         // SAFETY: only the lifetime is erased; the caller promises to end the use in time.
         let sends = unsafe {
             std::mem::transmute::<NonNull<dyn Sends + '_>, NonNull<dyn Sends>>(NonNull::from(sends))
@@ -188,7 +182,6 @@ fn send(mut store: StoreContextMut<'_, State>, message: host::Message) -> wasmti
     let pointer = state.sends.as_ref().ok_or(Stop::Misbehaved("a send outside of a run"))?.0;
     // SAFETY: the pointer is only there while `begin`'s promise holds, and this thread is the only user.
     let reply = unsafe { &mut *pointer.as_ptr() }.send(message).ok_or(Stop::Aborted)?;
-    state.nested_fuel = state.nested_fuel.saturating_add(reply.fuel_used.min(fuel));
     let value = reply.result.map(|json| json.get().to_owned()).map_err(|fault| refusal(state, fault));
     store.set_fuel(fuel.saturating_sub(reply.fuel_used))?;
     Ok(host::Answer { value, attributes: reply.attributes.map(|json| json.get().to_owned()) })
@@ -207,7 +200,6 @@ fn checked(message: host::Message, state: &State, fuel: u64) -> wasmtime::Result
     };
     let left = state.deadline.saturating_duration_since(Instant::now());
     Ok(Ok(Message {
-        sender: state.sender.clone().ok_or(Stop::Misbehaved("a send outside of a run"))?,
         attributes: message.attributes.map(object).transpose()?,
         target,
         method,
@@ -248,6 +240,10 @@ pub fn fault(error: &wasmtime::Error, quota: Quota) -> Option<Fault> {
                 Some(Fault::new(Kind::OutputLimit, text))
             }
             Stop::Misbehaved(what) => Some(Fault::new(Kind::Internal, format!("the guest sent {what}"))),
+            Stop::NoIsolate(why) => {
+                tracing::error!("no isolate could be made: {why}");
+                Some(Fault::new(Kind::SandboxUnavailable, format!("no isolate could be made: {why}")))
+            }
             Stop::Aborted => None,
         };
     }
@@ -260,7 +256,12 @@ pub fn fault(error: &wasmtime::Error, quota: Quota) -> Option<Fault> {
         }
         Some(Trap::StackOverflow) => Fault::new(Kind::DepthLimit, "the code is nested too deeply"),
         // Not ours, so the interpreter's: it gave up in the middle of the method.
-        _ => interpreter(),
+        Some(_) => interpreter(),
+        None if error.is::<wasmtime_wasi::I32Exit>() => interpreter(),
+        None => {
+            tracing::error!("a run ended in a way that it should not: {error:?}");
+            Fault::new(Kind::Internal, "the sandbox failed; the server's log says why")
+        }
     })
 }
 

@@ -14,6 +14,8 @@ pub enum Stop {
     Aborted,
     #[error("the guest sent what it may not: {0}")]
     Misbehaved(&'static str),
+    #[error("no isolate could be made: {0}")]
+    NoIsolate(String),
 }
 
 /// Counts linear memory against the quota. Growth beyond it ends the run, so that no method can look at how
@@ -22,6 +24,13 @@ pub enum Stop {
 pub struct Memory {
     pub limit: usize,
     pub peak: usize,
+}
+
+impl Memory {
+    /// Whether what the isolate has from the start is within the limit.
+    pub fn check(&self) -> Result<(), Stop> {
+        if self.peak > self.limit { Err(Stop::Memory) } else { Ok(()) }
+    }
 }
 
 impl ResourceLimiter for Memory {

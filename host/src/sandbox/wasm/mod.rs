@@ -20,9 +20,10 @@ pub use image::LoadError;
 
 use self::bindings::exports::aura::python::{auditor, runner};
 use self::isolate::State;
+use self::limits::Stop;
 use self::ready::{Isolate, Ready};
 use super::{Call, Outcome, Reply, Run, SYNTAX_RULE, Sandbox, Send, Sends, Verdict};
-use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, ObjectId, Quota, Source, Timestamp};
+use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
 mod bindings {
     //! What `wit/aura.wit` says, as Rust.
@@ -84,11 +85,12 @@ impl WasmSandbox {
     ) -> (wasmtime::Result<T>, Spent) {
         let isolate = match self.ready.take() {
             Ok(isolate) => isolate,
-            Err(error) => return (Err(error), Spent::default()),
+            Err(error) => return (Err(Stop::NoIsolate(format!("{error:#}")).into()), Spent::default()),
         };
         let Isolate { mut store, python } = isolate;
         begin(store.data_mut());
-        let started = store.set_fuel(quota.fuel);
+        let started = store.data().memory.check().map_err(Into::into);
+        let started = started.and_then(|()| store.set_fuel(quota.fuel));
         store.set_epoch_deadline(isolate::epochs(quota.wall_ms));
         let result = started.and_then(|()| call(&python, &mut store));
         let left = store.get_fuel().unwrap_or(0);
@@ -127,8 +129,7 @@ impl Sandbox for WasmSandbox {
             seed: call.seed,
         };
         // SAFETY: `enter` calls `finish` before it returns, and `sends` outlives `enter`.
-        let begin =
-            |state: &mut State| unsafe { state.begin(call.receiver.clone(), call.time, call.quota, sends) };
+        let begin = |state: &mut State| unsafe { state.begin(call.time, call.quota, sends) };
         let (result, spent) = self
             .enter(call.quota, begin, |python, store| python.aura_python_runner().call_run(store, &given));
         let outcome = match result {
@@ -141,12 +142,8 @@ impl Sandbox for WasmSandbox {
 
     fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
         let mut nobody = Nobody;
-        let (sender, time) = (
-            ObjectId::parse("nil").map_err(|error| Fault::new(Kind::Internal, error.to_string()))?,
-            Timestamp(0),
-        );
         // SAFETY: `enter` calls `finish` before it returns, and `nobody` outlives `enter`.
-        let begin = |state: &mut State| unsafe { state.begin(sender, time, AUDIT, &mut nobody) };
+        let begin = |state: &mut State| unsafe { state.begin(Timestamp(0), AUDIT, &mut nobody) };
         let (result, _) = self.enter(AUDIT, begin, |python, store| {
             python.aura_python_auditor().call_audit(store, source.as_str(), &self.policy)
         });
@@ -157,15 +154,17 @@ impl Sandbox for WasmSandbox {
             }
             Err(error) => match isolate::fault(&error, AUDIT) {
                 // Whatever brings the parser down is no method.
-                Some(fault) if fault.kind != Kind::Internal => Ok(Verdict::Rejected(vec![Finding {
-                    rule: SYNTAX_RULE.to_owned(),
-                    message: format!(
-                        "The audit could not read the body: {}.",
-                        fault.message.replace("the method", "it")
-                    ),
-                    line: 1,
-                    column: 1,
-                }])),
+                Some(fault) if !matches!(fault.kind, Kind::Internal | Kind::SandboxUnavailable) => {
+                    Ok(Verdict::Rejected(vec![Finding {
+                        rule: SYNTAX_RULE.to_owned(),
+                        message: format!(
+                            "The audit could not read the body: {}.",
+                            fault.message.replace("the method", "it")
+                        ),
+                        line: 1,
+                        column: 1,
+                    }]))
+                }
                 fault => Err(fault.unwrap_or_else(|| Fault::new(Kind::Internal, "the audit was aborted"))),
             },
         }
@@ -193,7 +192,7 @@ fn finished(returned: runner::Returned) -> Outcome {
     let read = || {
         let result = isolate::json(returned.value)?;
         let attributes = returned.attributes.map(isolate::object).transpose()?;
-        Ok::<_, limits::Stop>(Outcome::Returned { result, attributes })
+        Ok::<_, Stop>(Outcome::Returned { result, attributes })
     };
     read().unwrap_or_else(|stop| Outcome::Failed(Fault::new(Kind::Internal, stop.to_string())))
 }
