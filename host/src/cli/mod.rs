@@ -25,9 +25,13 @@ pub use term::tell;
 
 use crate::config::{Config, Flag, LogFormat};
 
+const EXIT_STATUS: &str = "\
+Exit status: 0 done, 1 the message failed or the check found something, 2 wrong usage, 3 a needed service is not
+reachable.";
+
 /// Objects that write the methods they lack.
 #[derive(Parser)]
-#[command(name = "aura", version, max_term_width = 100)]
+#[command(name = "aura", version, max_term_width = 100, after_help = EXIT_STATUS)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

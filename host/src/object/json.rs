@@ -4,6 +4,7 @@
 //! means that no number loses a digit on the way and that nothing large is parsed twice.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -26,38 +27,38 @@ pub enum JsonError {
     WrongType(&'static str),
 }
 
-/// One JSON value as text: syntactically valid, nested at most 100 levels deep.
+/// One JSON value as text: syntactically valid, nested at most 100 levels deep. Clones share the text.
 #[derive(Clone)]
-pub struct Json(Box<RawValue>);
+pub struct Json(Arc<RawValue>);
 
 impl Json {
     /// Checks `text` completely: syntax, numbers, string escapes, depth.
     pub fn parse(text: String) -> Result<Self, JsonError> {
         let raw = RawValue::from_string(text)?;
         check(raw.get())?;
-        Ok(Self(raw))
+        Ok(Self(raw.into()))
     }
 
     /// The JSON of any serialisable value.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         let raw = serde_json::value::to_raw_value(value)?;
         check(raw.get())?;
-        Ok(Self(raw))
+        Ok(Self(raw.into()))
     }
 
     #[must_use]
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned())
+        Self(RawValue::NULL.to_owned().into())
     }
 
     #[must_use]
     pub fn empty_object() -> Self {
-        Self(RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Self(RawValue::from_string("{}".to_owned()).expect("an empty object is JSON").into())
     }
 
     #[must_use]
     pub fn empty_array() -> Self {
-        Self(RawValue::from_string("[]".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        Self(RawValue::from_string("[]".to_owned()).expect("an empty array is JSON").into())
     }
 
     #[must_use]
@@ -126,7 +127,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
             b'"' => break,
             b'\\' if bytes.get(at + 1) == Some(&b'u') => match code_unit(bytes, at) {
                 Some(0xD800..=0xDBFF) if matches!(code_unit(bytes, at + 6), Some(0xDC00..=0xDFFF)) => {
-                    at += 12
+                    at += 12;
                 }
                 Some(0xD800..=0xDFFF) => return Err(JsonError::LoneSurrogate),
                 _ => at += 6,

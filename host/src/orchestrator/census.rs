@@ -6,6 +6,9 @@ use tokio::sync::watch;
 
 use crate::object::{Fault, Kind};
 
+/// The most bytes of arguments that messages in work or waiting may have together.
+const MAX_BYTES: usize = 256 << 20;
+
 /// Messages running and waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
@@ -18,6 +21,7 @@ pub struct Load {
 struct Tally {
     running: usize,
     queued: usize,
+    bytes: usize,
     closed: bool,
 }
 
@@ -36,8 +40,8 @@ impl Census {
         Load { running: tally.running, queued: tally.queued, capacity: self.capacity }
     }
 
-    /// A place for one more message, if there is one.
-    pub fn admit(self: &Arc<Self>) -> Result<Place, Fault> {
+    /// A place for one more message with so many bytes of arguments, if there is one.
+    pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Place, Fault> {
         let mut refusal = None;
         self.change(|tally| {
             if tally.closed {
@@ -45,20 +49,26 @@ impl Census {
             } else if tally.running + tally.queued >= self.capacity {
                 let capacity = self.capacity;
                 refusal = Some(format!("{capacity} messages are in work or waiting: send it again later"));
+            } else if tally.bytes + bytes > MAX_BYTES {
+                let megabytes = MAX_BYTES >> 20;
+                refusal = Some(format!(
+                    "the arguments of the messages in work or waiting fill {megabytes} MiB: send it again later"
+                ));
             } else {
                 tally.queued += 1;
+                tally.bytes += bytes;
             }
         });
         match refusal {
             Some(message) => Err(Fault::new(Kind::Busy, message)),
-            None => Ok(Place { census: Arc::clone(self), running: false }),
+            None => Ok(Place { census: Arc::clone(self), running: false, bytes }),
         }
     }
 
     /// A place for a message that was let in by an earlier process.
     pub fn readmit(self: &Arc<Self>) -> Place {
         self.change(|tally| tally.queued += 1);
-        Place { census: Arc::clone(self), running: false }
+        Place { census: Arc::clone(self), running: false, bytes: 0 }
     }
 
     /// Lets no message in and none start; returns when all have left.
@@ -78,6 +88,7 @@ impl Census {
 pub(super) struct Place {
     census: Arc<Census>,
     running: bool,
+    bytes: usize,
 }
 
 impl Place {
@@ -96,8 +107,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let running = self.running;
+        let (running, bytes) = (self.running, self.bytes);
         self.census.change(|tally| {
+            tally.bytes -= bytes;
             let count = if running { &mut tally.running } else { &mut tally.queued };
             *count -= 1;
         });

@@ -59,7 +59,7 @@ impl Orchestrator {
     }
 
     async fn admit(self: &Arc<Self>, new: NewMessage, may_wait: bool) -> Result<Message, Fault> {
-        let place = self.census.admit()?;
+        let place = self.census.admit(new.args.get().len() + new.kwargs.get().len())?;
         let resolution = self.parts.store.resolve(&new.target, &new.method).await?;
         // Ids sort by creation, so the order of ids is the order of turns, also after a restart.
         let (turn, message) = self.inboxes.enter_with(&new.target, || Message::accepted(&new));
