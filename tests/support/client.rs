@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -25,7 +26,14 @@ pub struct Answer {
     pub content_type: String,
     pub location: Option<String>,
     pub etag: Option<String>,
+    pub headers: HeaderMap,
     pub text: String,
+}
+
+/// Server-sent events, read as they come.
+pub struct Events {
+    response: Response,
+    unread: Vec<u8>,
 }
 
 /// A message's record. JSON values are kept as the text that was sent.
@@ -72,6 +80,11 @@ pub struct Attempt {
 }
 
 impl Answer {
+    /// A header that has no field of its own.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text)
             .unwrap_or_else(|error| panic!("no JSON ({error}) with status {}: {}", self.status, self.text))
@@ -132,9 +145,36 @@ impl Client {
         }
         let response = request.send().await?;
         let status = response.status().as_u16();
-        let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let headers = response.headers().clone();
+        let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let content_type = header("content-type").unwrap_or_default();
         let (location, etag) = (header("location"), header("etag"));
-        Ok(Answer { status, content_type, location, etag, text: response.text().await? })
+        Ok(Answer { status, content_type, location, etag, headers, text: response.text().await? })
+    }
+
+    /// Begins to listen. Nothing said after this returns is missed.
+    pub async fn events(&self, path: &str) -> Events {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.expect("the stream begins");
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream", "{path}");
+        Events { response, unread: Vec::new() }
+    }
+}
+
+impl Events {
+    /// The next event: its name and its data. What only keeps the connection alive is left out.
+    pub async fn next(&mut self) -> (String, Value) {
+        loop {
+            while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                let frame: Vec<u8> = self.unread.drain(..end + 2).collect();
+                let frame = String::from_utf8(frame).expect("events are UTF-8");
+                let field = |name| frame.lines().find_map(|line| line.strip_prefix(name));
+                let Some(event) = field("event: ") else { continue };
+                let data = field("data: ").expect("an event has data");
+                return (event.to_owned(), serde_json::from_str(data).expect("the data is JSON"));
+            }
+            let chunk = self.response.chunk().await.expect("the stream goes on");
+            self.unread.extend_from_slice(&chunk.expect("the stream does not end"));
+        }
     }
 }

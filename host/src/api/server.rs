@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -19,6 +20,8 @@ use crate::object::Fault;
 
 const MAX_CONNECTIONS: usize = 1024;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Milliseconds for which sent bytes may stay unread.
+const UNREAD_MS: u32 = 30_000;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// How long running messages may take to finish when the server stops. Those that do not are on disk and are
@@ -100,6 +103,10 @@ async fn wait_out(error: &io::Error) {
 async fn connection(stream: TcpStream, router: Router, watcher: Watcher, _permit: OwnedSemaphorePermit) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("no TCP_NODELAY: {error}");
+    }
+    // An answer that the client does not take is given up.
+    if let Err(error) = sockopt::set_tcp_user_timeout(&stream, UNREAD_MS) {
+        tracing::debug!("no TCP_USER_TIMEOUT: {error}");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -138,6 +138,11 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
         .map_err(|error| Failure::Failed(format!("AURA's answer cannot be read: {error}")))
 }
 
+/// A name as the value of a parameter, where `+` would be a space.
+pub fn parameter(text: &str) -> String {
+    segment(text).replace('+', "%2B")
+}
+
 /// A name as one segment of a path.
 pub fn segment(text: &str) -> String {
     let mut url = Url::parse("http://x").ok();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Output;
-use super::client::{Client, segment};
+use super::client::{Client, parameter, segment};
 use super::failure::Failure;
 use super::send::object as json_object;
 use super::term::{print, print_json};
@@ -79,7 +79,7 @@ async fn list(client: &Client, output: Output) -> Result<(), Failure> {
     let mut all = Page { objects: Vec::new(), next: None };
     loop {
         let after =
-            all.next.as_ref().map_or_else(String::new, |next| format!("&after={}", segment(next.key())));
+            all.next.as_ref().map_or_else(String::new, |next| format!("&after={}", parameter(next.key())));
         let page: Page = client.get(&format!("/objects?limit=1000{after}")).await?;
         all.objects.extend(page.objects);
         all.next = page.next;

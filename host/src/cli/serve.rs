@@ -55,10 +55,8 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(format!("Cannot start a thread: {error}")))?;
     let unfinished = orchestrator.recover().await?;
     if unfinished > 0 {
-        tell(&format!(
-            "Taken up again from an earlier run: {}.",
-            count(unfinished as u64, "message", "messages")
-        ));
+        let messages = count(unfinished as u64, "message", "messages");
+        say(&format!("Taken up again from an earlier run: {messages}."), config.log_format);
     }
 
     let stop = interrupted()?;
@@ -92,7 +90,7 @@ async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orches
     let mind = parts::mind(config)?;
     let store = parts::store(folder).await?;
     for created in store.genesis().await? {
-        tell(&format!("Created {created}."));
+        say(&format!("Created {created}."), config.log_format);
     }
     let sandbox = parts::sandbox(config).await?;
     let workers = parts::workers()?;
@@ -141,8 +139,13 @@ fn report(stopped: &Stopped, format: LogFormat) {
         }
         Stopped::Cut => "AURA stopped; messages that were running start again at the next start.".to_owned(),
     };
+    say(&text, format);
+}
+
+/// A line for whoever watches the server, a person or a program.
+fn say(text: &str, format: LogFormat) {
     match format {
-        LogFormat::Human => tell(&text),
+        LogFormat::Human => tell(text),
         LogFormat::Json => tracing::info!("{text}"),
     }
 }

@@ -107,19 +107,36 @@ impl Orchestrator {
         Ok(self.parts.store.message(id).await?)
     }
 
-    /// Messages as they stand, newest first. Which of the unfinished ones run is known here, not in the store: of
-    /// those a page may hold fewer than asked for, and others follow all the same.
+    /// Messages as they stand, newest first. Which of the unfinished ones run is known here, not in the store.
     pub async fn messages(&self, mut filter: MessageFilter) -> Result<Page<Message>, Fault> {
-        let wanted = filter.status;
+        let (wanted, limit) = (filter.status, filter.limit as usize);
         filter.status = wanted.map(|status| if status.is_final() { status } else { MessageStatus::Accepted });
-        let mut page = self.parts.store.messages(&filter).await?;
-        for message in page.items.iter_mut().filter(|message| !message.status.is_final()) {
-            if let Some(Found::InWork(record)) = self.records.find(message.message_id) {
-                message.status = record.borrow().status;
+        let mut items = Vec::new();
+        loop {
+            let page = self.parts.store.messages(&filter).await?;
+            filter.after = page.items.last().map(|message| message.message_id);
+            items.extend(
+                page.items
+                    .into_iter()
+                    .map(|message| self.as_it_stands(message))
+                    .filter(|message| wanted.is_none_or(|wanted| wanted == message.status)),
+            );
+            let full = items.len() >= limit || wanted.is_none_or(MessageStatus::is_final);
+            if full || !page.more {
+                let more = page.more || items.len() > limit;
+                items.truncate(limit);
+                return Ok(Page { items, more });
             }
         }
-        page.items.retain(|message| wanted.is_none_or(|wanted| wanted == message.status));
-        Ok(page)
+    }
+
+    fn as_it_stands(&self, mut message: Message) -> Message {
+        if !message.status.is_final()
+            && let Some(Found::InWork(record)) = self.records.find(message.message_id)
+        {
+            message.status = record.borrow().status;
+        }
+        message
     }
 
     /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.

@@ -30,11 +30,15 @@ pub(super) struct Narrator<'a> {
 impl Narrator<'_> {
     pub fn accepted(&self, message: &Message) {
         let (target, method) = (&message.target_object_id, &message.method_name);
-        self.say(
-            Step::Accepted,
-            format!("{target} received '{method}'"),
-            &json!({"target_object_id": target, "method_name": method}),
-        );
+        let data = json!({"target_object_id": target, "method_name": method});
+        self.tell(Event {
+            message_id: self.message_id,
+            step: Step::Accepted,
+            text: format!("{target} received '{method}'"),
+            data: Json::of(&data).unwrap_or_else(|_| Json::empty_object()),
+            // It may be told later.
+            at: message.accepted_at,
+        });
     }
 
     pub fn resolved(&self, root: &Root) {
@@ -108,7 +112,7 @@ impl Narrator<'_> {
     /// The last word on a message.
     pub fn ended(&self, message: &Message) {
         if let Some(event) = last_event(message) {
-            self.tell(event);
+            self.tell(Event { at: Timestamp::now(), ..event });
         }
     }
 

@@ -7,7 +7,9 @@ async fn told(client: &Client, id: &str) -> (Vec<String>, String) {
     let answer = client.get(&format!("/messages/{id}/events")).await;
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "text/event-stream"));
     let lines = |prefix| answer.text.lines().filter_map(move |line| line.strip_prefix(prefix));
-    let last = lines("data: ").next_back().expect("an event").to_owned();
+    let last = lines("data: ").next_back().expect("an event");
+    // All but when it was said.
+    let last = last.split(r#","at":"#).next().expect("a text").to_owned();
     (lines("event: ").map(str::to_owned).collect(), last)
 }
 

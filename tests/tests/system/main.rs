@@ -1,5 +1,6 @@
 //! The whole system, from outside: the program as it was built, real Python, and a scripted mind.
 
+mod api;
 mod bad_input;
 mod cli;
 mod determinism;
