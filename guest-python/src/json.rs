@@ -298,7 +298,11 @@ impl Writer<'_> {
     }
 
     fn deeper(depth: usize) -> Result<(), String> {
-        if depth < MAX_DEPTH { Ok(()) } else { Err(format!("a value is nested deeper than {MAX_DEPTH} levels")) }
+        if depth < MAX_DEPTH {
+            Ok(())
+        } else {
+            Err(format!("a value is nested deeper than {MAX_DEPTH} levels"))
+        }
     }
 
     fn array(&mut self, items: &[PyObjectRef], depth: usize) -> Result<(), String> {
