@@ -35,7 +35,7 @@ pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
         .max_component_instance_size(4 << 20)
         .max_memory_size(memory)
         .max_unused_warm_slots(isolates)
-        .linear_memory_keep_resident(4 << 20)
+        .linear_memory_keep_resident(if sees_written_pages() { 4 << 20 } else { 0 })
         .table_keep_resident(1 << 20)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
@@ -55,6 +55,12 @@ pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
         // Where traps happen in native code is never shown.
         .generate_address_map(false);
     Ok((Engine::new(&config)?, digest()))
+}
+
+/// Whether the kernel tells which pages were written to (Linux 6.7), so that those can be copied back and kept.
+/// Otherwise an isolate's memory is given up after each run.
+pub fn sees_written_pages() -> bool {
+    PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
 fn digest() -> Digest {

@@ -11,6 +11,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
+use super::engine;
+
 /// Pieces of memory that an isolate keeps for the next one in its place; wasmtime gives up what lies behind the
 /// 32nd piece. The rest is for what a run itself adds.
 const PIECES: usize = 24;
@@ -19,7 +21,7 @@ const PRESENT: u64 = 1 << 63;
 const OF_FILE: u64 = 1 << 61;
 
 /// The pieces of memory that the isolates of this process, all made from the image at `path`, have written to.
-/// As few as wasmtime can keep: pages in between are taken in.
+/// Where isolates keep them for the next one: as few as can be kept, with pages in between taken in.
 pub fn written(path: &Path) -> io::Result<Vec<Range<u32>>> {
     let page = rustix::param::page_size() as u64;
     let mut pagemap = File::open("/proc/self/pagemap")?;
@@ -36,7 +38,8 @@ pub fn written(path: &Path) -> io::Result<Vec<Range<u32>>> {
             }
         }
     }
-    Ok(pieces(dirty)
+    let most = if engine::sees_written_pages() { PIECES } else { usize::MAX };
+    Ok(pieces(dirty, most)
         .into_iter()
         .filter_map(|piece| {
             Some(u32::try_from(piece.start * page).ok()?..u32::try_from(piece.end * page).ok()?)
@@ -74,8 +77,8 @@ fn addresses(text: &str) -> Option<Range<u64>> {
     Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
 }
 
-/// Joins pages to pieces, nearest first, until few are left.
-fn pieces(pages: BTreeSet<u64>) -> Vec<Range<u64>> {
+/// Joins pages to pieces, nearest first, until so many are left.
+fn pieces(pages: BTreeSet<u64>, most: usize) -> Vec<Range<u64>> {
     let mut pieces: Vec<Range<u64>> = Vec::new();
     for page in pages {
         match pieces.last_mut() {
@@ -83,7 +86,7 @@ fn pieces(pages: BTreeSet<u64>) -> Vec<Range<u64>> {
             _ => pieces.push(page..page + 1),
         }
     }
-    while pieces.len() > PIECES {
+    while pieces.len() > most {
         let gap = |index: &usize| pieces[index + 1].start - pieces[*index].end;
         let Some(nearest) = (0..pieces.len() - 1).min_by_key(gap) else { break };
         let next = pieces.remove(nearest + 1);
