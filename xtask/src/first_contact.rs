@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::http::answers;
-use crate::mind::{self, Mind};
+use crate::mind;
 use crate::service::{Service, free_port};
 use crate::workspace::{Workspace, capture, folder, run as run_shown, say, setting};
 use crate::{guest, prerequisites};
@@ -26,8 +26,19 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     say("building AURA (the first time 5 to 10 minutes)");
     // With the features of the whole workspace, as the tests build it: so dependencies are compiled once for both.
     run_shown(workspace.cargo().args(["build", "--workspace", "--bin", "aura"]))?;
+    let data = folder("AURA_DATA").unwrap_or_else(|| workspace.root.join(".aura"));
+    if let Some(url) = served(&data) {
+        say(&format!("AURA is up already at {url}"));
+        let aura = Aura::new(workspace, Vec::new(), data, url);
+        aura.teach_first_word()?;
+        aura.explain();
+        return Ok(ExitCode::SUCCESS);
+    }
     let mind = mind::ensure(workspace)?;
-    let aura = Aura::new(workspace, &mind)?;
+    let port = port()?;
+    let mut settings = mind.settings.clone();
+    settings.push(("AURA_API_PORT", port.clone()));
+    let aura = Aura::new(workspace, settings, data, format!("http://127.0.0.1:{port}"));
     say("genesis: the first objects of the Living Image");
     run_shown(&mut aura.command(&["genesis"]))?;
 
@@ -55,17 +66,17 @@ struct Aura {
 }
 
 impl Aura {
-    fn new(workspace: &Workspace, mind: &Mind) -> Result<Self> {
-        let data = folder("AURA_DATA").unwrap_or_else(|| workspace.root.join(".aura"));
-        let port = port()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let mut settings = mind.settings.clone();
+    fn new(
+        workspace: &Workspace,
+        mut settings: Vec<(&'static str, String)>,
+        data: PathBuf,
+        url: String,
+    ) -> Self {
         settings.push(("AURA_CACHE", workspace.cache.display().to_string()));
         settings.push(("AURA_DATA", data.display().to_string()));
-        settings.push(("AURA_API_PORT", port));
         settings.push(("AURA_URL", url.clone()));
         let program = workspace.host_target().join("debug/aura");
-        Ok(Self { program, root: workspace.root.clone(), data, url, settings })
+        Self { program, root: workspace.root.clone(), data, url, settings }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -118,6 +129,13 @@ impl Aura {
              Ctrl-C stops it; what it learnt stays in {data}.\n"
         );
     }
+}
+
+/// Where a server that holds the folder listens, as it left word there.
+fn served(data: &Path) -> Option<String> {
+    let word = std::fs::read_to_string(data.join("serve.lock")).ok()?;
+    let url = word.trim().rsplit_once(" at ")?.1.to_owned();
+    answers(&format!("{url}/readyz")).then_some(url)
 }
 
 /// The port that the user chose, or the usual one, or, if that is taken, a free one.

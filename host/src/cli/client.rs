@@ -36,7 +36,10 @@ struct Receipt {
 /// How far a message came while one waited for it.
 pub enum Sent {
     Finished(Box<Message>),
+    /// The time was up.
     Going(MessageId),
+    /// Ctrl-C.
+    Left(MessageId),
 }
 
 impl Client {
@@ -63,22 +66,28 @@ impl Client {
         read(&self.exchange(method, path, Some(body), None).await?.1)
     }
 
-    /// Sends a message and waits for it up to `patience`.
+    /// Sends a message and waits for it up to `patience`. Its id is known before the wait, whatever ends it.
     pub async fn message(&self, body: String, patience: Duration) -> Result<Sent, Failure> {
+        let Receipt { message_id } = self.send(Method::POST, "/message", body).await?;
         let begun = Instant::now();
-        let (status, text) =
-            self.exchange(Method::POST, "/message", Some(body), Some(patience.min(MAX_WAIT))).await?;
-        if status == StatusCode::OK {
-            return read(&text).map(Box::new).map(Sent::Finished);
-        }
-        let Receipt { message_id } = read(&text)?;
         loop {
             let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Ok(Sent::Going(message_id));
             }
             let path = format!("/messages/{message_id}");
-            let (_, text) = self.exchange(Method::GET, &path, None, Some(left.min(MAX_WAIT))).await?;
+            let answer = tokio::select! {
+                answer = self.exchange(Method::GET, &path, None, Some(left.min(MAX_WAIT))) => answer,
+                Ok(()) = tokio::signal::ctrl_c() => return Ok(Sent::Left(message_id)),
+            };
+            let (_, text) = answer.map_err(|failure| match failure {
+                Failure::Unreachable(_) => Failure::Unreachable(format!(
+                    "AURA stopped before the message ended. It is on disk and goes on at the next start; its record is at \
+                     {}{path}.",
+                    self.url
+                )),
+                failure => failure,
+            })?;
             let message: Message = read(&text)?;
             if message.status.is_final() {
                 return Ok(Sent::Finished(Box::new(message)));

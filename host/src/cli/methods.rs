@@ -61,7 +61,7 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Set what a method may use; limits that are not given come from the server's configuration
+    /// Set what a method may use, or show it; limits that are not given come from the server's configuration
     Quota {
         #[command(flatten)]
         method: Name,
@@ -163,8 +163,14 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             answer(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
         }
         Command::Quota { method, quota, output } => {
-            let body = json!(quota.set().unwrap_or_default()).to_string();
-            answer(&client.send(Http::PUT, &format!("{}/quota", method.path()), body).await?, output)
+            let method = match quota.set() {
+                Some(quota) => {
+                    let path = format!("{}/quota", method.path());
+                    client.send(Http::PUT, &path, json!(quota).to_string()).await?
+                }
+                None => client.get(&method.path()).await?,
+            };
+            answer(&method, output)
         }
     }
 }

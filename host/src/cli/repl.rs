@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use reedline::{FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 
@@ -29,6 +30,7 @@ enum Line {
     /// Send a message to an object and wait for its result
     Send(send::Options),
     Help,
+    #[command(alias = "quit")]
     Exit,
 }
 
@@ -56,10 +58,13 @@ async fn from_pipe(config: &Config) -> Result<(), Failure> {
 
 async fn from_terminal(config: &Config) -> Result<(), Failure> {
     let mut editor = editor(config)?;
+    tell(&format!("Messages go to AURA at {}. `help` tells how to send them, `exit` leaves.", config.url));
     loop {
         let read = blocking(move || {
             let signal = editor.read_line(&Arrows);
-            (editor, signal)
+            // What is in the history stays there, however the program ends.
+            let kept = editor.sync_history();
+            (editor, signal.and_then(|signal| kept.map(|()| signal)))
         });
         let (returned, signal) = read.await?;
         editor = returned;
@@ -88,17 +93,24 @@ async fn obey(config: &Config, line: &str) -> Result<bool, Failure> {
     if words.is_empty() {
         return Ok(true);
     }
+    let command = words[0].clone();
     let done = match Line::try_parse_from(words) {
         Ok(Line::Send(options)) => send::send(config, options).await,
         Ok(Line::Help) => print(HELP),
         Ok(Line::Exit) => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
+            tell(&format!(
+                "'{command}' is no command here; `help` lists them. To send a message: send TARGET METHOD"
+            ));
+            Ok(())
+        }
         Err(error) => {
             tell(error.to_string().trim_end());
             Ok(())
         }
     };
     match done {
-        Ok(()) | Err(Failure::Told(1 | 3)) => Ok(true),
+        Ok(()) | Err(Failure::Told(1 | 3 | 130)) => Ok(true),
         Err(gone @ Failure::Told(_)) => Err(gone),
         Err(failure) => {
             tell(&failure.to_string());

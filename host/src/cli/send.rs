@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Sent, segment};
 use super::failure::Failure;
-use super::term::{count, duration, print, print_json, tell, thousands};
+use super::term::{count, duration, print, print_json, tell, thousands, waiting};
 use crate::config::Config;
 use crate::object::{Fault, Json, Message, MessageId, MethodName, ObjectId};
 
@@ -90,12 +90,22 @@ pub async fn send(config: &Config, options: Options) -> Result<(), Failure> {
         let receipt: Receipt = client.send(Method::POST, "/message", body).await?;
         return if options.json { print_json(&receipt) } else { print(&receipt.message_id.to_string()) };
     }
-    match client.message(body, Duration::from_secs(options.timeout)).await? {
+    let waiting = waiting(&format!("{target} works on '{method}'; its server shows the steps"));
+    let sent = client.message(body, Duration::from_secs(options.timeout)).await;
+    waiting.finish_and_clear();
+    match sent? {
         Sent::Going(id) => Err(Failure::Failed(format!(
-            "The message goes on after {}; its record is at {}/messages/{id}.",
+            "No answer within {}; the message goes on. Its record is at {}/messages/{id}.",
             count(options.timeout, "second", "seconds"),
             client.url()
         ))),
+        Sent::Left(id) => {
+            let url = client.url();
+            tell(&format!(
+                "Not waiting any longer; the message goes on. Its record is at {url}/messages/{id}."
+            ));
+            Err(Failure::Told(130))
+        }
         Sent::Finished(message) if options.json => {
             print_json(&message)?;
             message.error.map_or(Ok(()), |fault| Err(Failure::told(&fault)))
@@ -112,6 +122,13 @@ async fn show(client: &Client, message: &Message) -> Result<(), Failure> {
     let (target, name) = (&message.target_object_id, &message.method_name);
     if let Some(fault) = &message.error {
         tell(&format!("{target} failed at '{name}' {}: {}", spent(message), told(fault)));
+        if !fault.attempts.is_empty() {
+            let times = count(fault.attempts.len() as u64, "attempt", "attempts");
+            tell(&format!(
+                "Nothing was installed, after {times}. Each is tried with the arguments of the message: give others, or \
+                 install a method by hand with `aura method install`."
+            ));
+        }
         return Err(Failure::told(fault));
     }
     print(message.result.get())?;
@@ -124,8 +141,10 @@ async fn show(client: &Client, message: &Message) -> Result<(), Failure> {
         let by = written_by(client, message).await.map_or_else(String::new, |persona| format!("{persona}, "));
         let attempts = count(message.attempts.into(), "attempt", "attempts");
         format!("{target} learnt '{lesson}' ({by}{attempts}) and answered {}.", spent(message))
-    } else {
+    } else if name.lesson() == *name {
         format!("{target} answered '{name}'{inherited} {}.", spent(message))
+    } else {
+        format!("{target} knew '{}'{inherited} already and answered {}.", name.lesson(), spent(message))
     };
     tell(&line);
     Ok(())

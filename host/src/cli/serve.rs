@@ -14,6 +14,7 @@ use super::term::{count, print, tell};
 use super::{parts, watch};
 use crate::api::{self, Api, Stopped, Token};
 use crate::config::{Config, LogFormat, authority};
+use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
 use crate::store::Store;
 
@@ -59,7 +60,12 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
         say(&format!("Taken up again from an earlier run: {messages}."), config.log_format);
     }
 
-    let stop = interrupted()?;
+    tokio::spawn(look_for_the_mind(Arc::clone(orchestrator.mind()), format));
+    let interrupted = interrupted()?;
+    let stop = async {
+        interrupted.await;
+        say("Stopping: what runs has some seconds to finish. Ctrl-C again ends at once.", format);
+    };
     // Who does not read this may still send messages.
     let _ = print(&format!("AURA listens on {url}"));
     let stopped = api::serve(listener, api, stop).await;
@@ -140,6 +146,13 @@ fn report(stopped: &Stopped, format: LogFormat) {
         Stopped::Cut => "AURA stopped; messages that were running start again at the next start.".to_owned(),
     };
     say(&text, format);
+}
+
+/// Says at the start, and not only when something is to be learnt, that nobody is there to write it.
+async fn look_for_the_mind(mind: Arc<dyn Mind>, format: LogFormat) {
+    if let Err(error) = mind.check().await {
+        say(&format!("No mind answers, so nothing can be learnt yet: {error}."), format);
+    }
 }
 
 /// A line for whoever watches the server, a person or a program.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -25,6 +27,17 @@ pub fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
 pub fn tell(text: &str) {
     // Without stderr there is nobody to tell.
     let _ = writeln!(io::stderr(), "{}", printable(text));
+}
+
+/// Shows on a terminal that something takes its time.
+pub fn waiting(text: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(printable(text).into_owned());
+    // The template is a constant; without it the bar would still turn.
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// Text from methods and models without what a terminal would obey.

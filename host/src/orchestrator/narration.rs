@@ -89,7 +89,7 @@ impl Narrator<'_> {
     }
 
     pub fn validation_passed(&self, (object, name): &Lesson) {
-        let text = format!("'{name}' ran as it should");
+        let text = format!("'{name}' ran without an error");
         self.say(Step::ValidationPassed, text, &json!({"object_id": object, "method_name": name}));
     }
 

@@ -746,7 +746,7 @@ async fn the_monologue_is_heard_while_it_is_spoken() {
         ("mind_said", r#"{"code":"return 'hello'"}"#),
         ("generated", "ALFRED wrote 'greet', 1 line"),
         ("audit_passed", "audit passed"),
-        ("validation_passed", "'greet' ran as it should"),
+        ("validation_passed", "'greet' ran without an error"),
         ("installed", "installed 'greet' version 1 on UvmObjects/system"),
         ("completed", answered.as_str()),
     ];
