@@ -23,7 +23,7 @@ for found in (
     of('builtins', *denied_builtins),
     of('operator', 'attrgetter', 'methodcaller'),
     of('string', 'Formatter'),
-    of('functools', 'singledispatch', 'singledispatchmethod', 'update_wrapper', 'wraps'),
+    of('functools', 'singledispatch', 'singledispatchmethod', 'update_wrapper'),
     of('typing', 'ForwardRef', 'evaluate_forward_ref', 'get_args', 'get_type_hints'),
     of('annotationlib', 'call_annotate_function', 'call_evaluate_function', 'get_annotations'),
     of('dataclasses', 'make_dataclass'),
