@@ -880,3 +880,17 @@ async fn a_server_that_stops_says_how_many_messages_it_leaves_and_then_takes_the
     assert!(says(&log, "AURA stopped; no message is waiting."), "{log}");
     assert_eq!(mind.requests().len(), 1);
 }
+
+/// Each listener holds a connection; others must get through.
+#[tokio::test]
+async fn listeners_do_not_lock_the_others_out() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    let mut listeners = Vec::new();
+    for _ in 0..256 {
+        listeners.push(client.events("/events").await);
+    }
+    let refused = client.get("/events").await;
+    is_problem(&refused, 503, "Busy", "256 clients listen to events already: try again later");
+    assert_eq!(client.get("/healthz").await.status, 200);
+}
