@@ -20,6 +20,8 @@ use crate::store::Store;
 
 /// Messages running or waiting before new ones are refused.
 const QUEUE: usize = 1024;
+/// Far longer than a small method takes, and nothing that a sender who waits would notice.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 #[derive(Args)]
 pub struct Options {
@@ -108,6 +110,7 @@ async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orches
         quota: config.quota,
         attempts: config.mind_attempts,
         queue: QUEUE,
+        at_once: AT_ONCE,
     }))
 }
 

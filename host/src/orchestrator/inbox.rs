@@ -41,9 +41,6 @@ struct Acceptance {
     answer: oneshot::Sender<Result<Message, Fault>>,
 }
 
-/// What is "at once".
-const AT_ONCE: Duration = Duration::from_millis(5);
-
 impl Orchestrator {
     /// Takes a message in. When this returns it is on disk and in line, or being worked on already. The same
     /// idempotency key returns the earlier message.
@@ -177,7 +174,7 @@ impl Orchestrator {
             }));
             if acceptance.as_ref().is_some_and(|acceptance| acceptance.may_wait) {
                 // If it takes longer, nothing is lost but this moment.
-                let _ = tokio::time::timeout(AT_ONCE, first.as_mut()).await;
+                let _ = tokio::time::timeout(self.parts.at_once, first.as_mut()).await;
             }
             let ends =
                 |first: &mut Option<Attempted>| first.as_ref().is_some_and(Attempted::ends_the_message);

@@ -31,6 +31,7 @@ pub use monologue::Monologue;
 pub use narration::last_event;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use attempt::Lesson;
 use census::Census;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub attempts: u32,
     /// Messages in work or waiting before new ones are answered with `Busy`.
     pub queue: usize,
+    /// What ends within this time is written down once, as it ended, if its sender waits for the end.
+    pub at_once: Duration,
 }
 
 pub struct Orchestrator {

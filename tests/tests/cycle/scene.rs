@@ -36,6 +36,10 @@ impl Scene {
     }
 
     pub fn around(image: Arc<Image>, queue: usize) -> Self {
+        Self::with(image, queue, PATIENCE)
+    }
+
+    pub fn with(image: Arc<Image>, queue: usize, at_once: Duration) -> Self {
         let (mind, sandbox) = (Arc::new(Script::new()), Interpreter::new());
         let gate = Arc::clone(&sandbox.gate);
         let orchestrator = Orchestrator::new(Parts {
@@ -46,6 +50,7 @@ impl Scene {
             quota: Quota::default(),
             attempts: 4,
             queue,
+            at_once,
         });
         Self { image, mind, gate, orchestrator }
     }

@@ -127,7 +127,9 @@ async fn what_ends_at_once_is_written_down_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_longer_is_written_down_before() {
-    let scene = Scene::new();
+    let image = Arc::new(Image::new());
+    image.add("system", "{}", &[]);
+    let scene = Scene::with(image, ROOM as usize, Duration::ZERO);
     scene.method("system", "go", "gate\nreturn 1").await;
     let id = scene.orchestrator.deliver(message("system", "go", "[]")).await.unwrap().message_id;
     assert_eq!(scene.image.state().messages[&id].status, MessageStatus::Accepted);
