@@ -7,13 +7,9 @@ use aura_tests::{Client, Reply, ScriptedMind, Server};
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-const GREET: &str = r#"{"target_object_id":"system","method_name":"greet"}"#;
+use crate::api::{self, install};
 
-async fn install(client: &Client, object: &str, method: &str, source: &str) {
-    let body = serde_json::json!({ "source": source }).to_string();
-    let answer = client.send("PUT", &format!("/objects/{object}/methods/{method}"), &body).await;
-    assert_eq!(answer.status, 201, "{}", answer.text);
-}
+const GREET: &str = r#"{"target_object_id":"system","method_name":"greet"}"#;
 
 /// Sends a message without waiting for it; its id.
 async fn accepted(client: &Client, body: &str) -> String {
@@ -28,14 +24,7 @@ async fn attribute(client: &Client, object: &str, name: &str) -> serde_json::Val
 
 /// Waits until a message has ended; its status.
 async fn ended(client: &Client, id: &str) -> String {
-    loop {
-        let status =
-            client.get(&format!("/messages/{id}")).await.json()["status"].as_str().map(str::to_owned);
-        match status.as_deref() {
-            Some("completed" | "failed") => return status.unwrap_or_default(),
-            _ => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
+    api::ended(client, id).await.json()["status"].as_str().expect("a status").to_owned()
 }
 
 #[tokio::test]

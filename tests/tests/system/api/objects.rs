@@ -1,0 +1,132 @@
+//! Objects, their revisions, and listings longer than a page.
+
+use aura_tests::{Client, Server};
+use futures::StreamExt as _;
+use futures::stream;
+use serde_json::{Value, json};
+
+use super::{JSON, NOWHERE, done, each, install, is_problem, read};
+
+#[tokio::test]
+async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    let body = json!({
+        "key": "UvmObjects/first", "attributes": { "n": 1, "deep": { "a": [1, null] } },
+        "prototypes": ["system", "UvmObjects/nil"],
+    });
+    let created = done(client, "POST", "/objects", &body, 201).await;
+    let object = created.json();
+    let rev = object["rev"].as_str().expect("a revision");
+    let expected = json!({
+        "id": "UvmObjects/first", "rev": rev, "attributes": { "n": 1, "deep": { "a": [1, null] } },
+        "methods": [], "prototypes": ["UvmObjects/system", "UvmObjects/nil"],
+    });
+    assert_eq!(object, expected);
+    assert_eq!(created.location.as_deref(), Some("/objects/first"));
+    let etag = format!("\"{rev}\"");
+    assert_eq!(created.etag.as_ref(), Some(&etag));
+    for path in ["/objects/first", "/objects/UvmObjects%2Ffirst"] {
+        let answer = client.get(path).await;
+        assert_eq!(
+            (answer.status, answer.etag.as_ref(), answer.json()),
+            (200, Some(&etag), expected.clone())
+        );
+    }
+    let odd = done(client, "POST", "/objects", &json!({ "key": "50%+1" }), 201).await;
+    assert_eq!(odd.location.as_deref(), Some("/objects/50%25+1"));
+    assert_eq!(read(client, "/objects/50%25+1").await["id"], "UvmObjects/50%+1");
+
+    let again = client.send("POST", "/objects", r#"{"key":"first"}"#).await;
+    is_problem(&again, 409, "ObjectExists", "object 'UvmObjects/first' exists already");
+    let orphan =
+        client.send("POST", "/objects", r#"{"key":"orphan","prototypes":["system","nobody"]}"#).await;
+    is_problem(&orphan, 404, "ObjectNotFound", "object 'UvmObjects/nobody' does not exist");
+    let none = "object 'UvmObjects/orphan' does not exist";
+    is_problem(&client.get("/objects/orphan").await, 404, "ObjectNotFound", none);
+    let patch = client.send("PATCH", "/objects/orphan", r#"{"attributes":{}}"#).await;
+    is_problem(&patch, 404, "ObjectNotFound", none);
+
+    let patch = async |tag: &str, attributes: Value| {
+        let body = json!({ "attributes": attributes }).to_string();
+        client.request("PATCH", "/objects/first", &[JSON, ("if-match", tag)], body.into()).await
+    };
+    let merged = patch(&etag, json!({ "n": 2, "new": null })).await;
+    assert_eq!(merged.status, 200, "{}", merged.text);
+    assert_eq!(merged.json()["attributes"], json!({ "n": 2, "deep": { "a": [1, null] }, "new": null }));
+    assert_ne!(merged.etag.as_ref(), Some(&etag));
+    assert_eq!(merged.etag, Some(format!("\"{}\"", merged.json()["rev"].as_str().expect("a revision"))));
+    let stale = patch(&etag, json!({ "n": 3 })).await;
+    let changed = "object 'UvmObjects/first' was changed by another message in the meantime";
+    is_problem(&stale, 412, "RevisionConflict", changed);
+    let unreadable = patch("\"", json!({ "n": 3 })).await;
+    is_problem(&unreadable, 400, "Malformed", "If-Match must be one ETag as it was answered, or *.");
+    let now = client.get("/objects/first").await;
+    assert_eq!(
+        (now.etag.as_ref(), now.json()),
+        (merged.etag.as_ref(), merged.json()),
+        "what is refused changes nothing"
+    );
+
+    // The methods are part of what the tag stands for.
+    install(client, "first", "greet", "self.n = 5").await;
+    let tag = merged.etag.expect("a tag");
+    is_problem(&patch(&tag, json!({ "n": 3 })).await, 412, "RevisionConflict", changed);
+    assert_eq!(patch("*", json!({ "n": 4 })).await.json()["attributes"]["n"], 4);
+}
+
+/// The ids on all pages of `/objects`, and how many are on each.
+async fn paged(client: &Client, limit: u32) -> (Vec<String>, Vec<usize>) {
+    let (mut ids, mut sizes, mut after) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = read(client, &format!("/objects?limit={limit}{after}")).await;
+        let found = each(&page["objects"], "id");
+        sizes.push(found.len());
+        ids.extend(found);
+        assert!(sizes.len() <= 1007, "the pages do not end");
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={}", next.replace('+', "%2B")),
+            None => return (ids, sizes),
+        }
+    }
+}
+
+/// Their keys hold a `+`, which means a space in a query if it is sent as it is.
+#[tokio::test]
+async fn more_objects_than_a_page_holds_are_listed_completely() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    let created: Vec<u16> = stream::iter(0..1005)
+        .map(|number| async move {
+            let body = json!({ "key": format!("many+{number:04}") }).to_string();
+            client.send("POST", "/objects", &body).await.status
+        })
+        .buffer_unordered(32)
+        .collect()
+        .await;
+    assert_eq!(created, [201; 1005]);
+    let many = (0..1005).map(|number| format!("UvmObjects/many+{number:04}"));
+    let roots = ["UvmObjects/nil", "UvmObjects/system"].map(str::to_owned);
+    let all: Vec<String> = many.chain(roots).collect();
+
+    for (limit, sizes) in [(1000, vec![1000, 7]), (500, vec![500, 500, 7]), (53, vec![53; 19])] {
+        assert_eq!(paged(client, limit).await, (all.clone(), sizes), "limit={limit}");
+    }
+    let usual = read(client, "/objects").await;
+    assert_eq!((each(&usual["objects"], "id"), &usual["next"]), (all[..100].to_vec(), &json!(all[99])));
+    for after in ["many%2B1003", "UvmObjects/many%2B1003", "UvmObjects%2Fmany%2B1003"] {
+        let rest = read(client, &format!("/objects?after={after}")).await;
+        assert_eq!((each(&rest["objects"], "id"), &rest["next"]), (all[1004..].to_vec(), &Value::Null));
+    }
+    for limit in [0, 1001] {
+        let answer = client.get(&format!("/objects?limit={limit}")).await;
+        is_problem(&answer, 400, "Malformed", "The parameter 'limit' must be between 1 and 1000.");
+    }
+
+    let listed = server.cli().run(&["object", "list"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    assert_eq!(listed.stdout.lines().collect::<Vec<_>>(), all);
+    let listed = server.cli().run(&["object", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+    assert_eq!(each(&listed["objects"], "id"), all);
+}
