@@ -91,7 +91,6 @@ impl Receiver {
 
     /// The attributes' JSON if it differs from what was last exchanged; from now on that is what is agreed.
     fn exchange(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
-        self.adopt(vm)?;
         let now = json::write(self.dict().as_ref(), json::Keys::Strict, vm)?;
         let mut covenant = self.covenant();
         if now == covenant.agreed {
@@ -113,9 +112,10 @@ impl Receiver {
 
     /// The attributes to be kept when the method has returned. `Err` says how the covenant was broken.
     pub fn settle(&self, vm: &VirtualMachine) -> Result<Option<String>, String> {
-        let changed =
-            self.exchange(vm).map_err(|reason| format!("self.attributes cannot be kept: {reason}"))?;
-        if let Some(name) = self.adopt(vm)? {
+        let refused = |reason| format!("self.attributes cannot be kept: {reason}");
+        let undeclared = self.adopt(vm).map_err(refused)?;
+        let changed = self.exchange(vm).map_err(refused)?;
+        if let Some(name) = undeclared {
             return Err(format!("the inherited attribute '{name}' changed without self._p_changed = True"));
         }
         let covenant = self.covenant();
@@ -251,7 +251,8 @@ pub mod _aura {
             let list = vm.ctx.new_list(args.args);
             let (args, kwargs) = (json(list.as_object())?, json(kwargs.as_object())?);
             let attributes = self
-                .exchange(vm)
+                .adopt(vm)
+                .and_then(|_| self.exchange(vm))
                 .map_err(|reason| vm.new_value_error(format!("self.attributes cannot be kept: {reason}")))?;
             self.covenant().sent |= attributes.is_some();
             let answer = host::send(&host::Message { target, method, args, kwargs, attributes });

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use aura::object::{Json, MethodName, ObjectId, Quota, Source, Timestamp};
 use aura::sandbox::wasm::{Progress, WasmSandbox};
-use aura::sandbox::{Call, Outcome, Reply, Sandbox, Send, Sends};
+use aura::sandbox::{Call, Nobody, Outcome, Sandbox};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -39,15 +39,6 @@ impl Progress for Silent {
     }
 
     fn done(&self) {}
-}
-
-/// None of the programs sends anything.
-struct Nobody;
-
-impl Sends for Nobody {
-    fn send(&mut self, _: Send) -> Option<Reply> {
-        None
-    }
 }
 
 impl Aura {

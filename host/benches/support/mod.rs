@@ -15,9 +15,7 @@ use aura::config::Config;
 /// The cache, and the guest of this checkout in it.
 pub fn cache_and_guest() -> Result<(PathBuf, PathBuf)> {
     let config = Config::load(&[])?;
-    let guest = config
-        .guest
-        .unwrap_or_else(|| config.cache.join("guest").join(env!("AURA_GUEST_KEY")).join("python.wasm"));
+    let guest = config.guest_path();
     Ok((config.cache, guest))
 }
 

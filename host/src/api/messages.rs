@@ -1,6 +1,5 @@
 //! Sending messages and reading what became of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json as Answer;
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use super::input::{Asked, At, Sent, applied, idempotency_key, wait_of};
 use super::problem::Problem;
 use super::{Api, Shared};
-use crate::object::{Fault, Json, Kind, Message, MessageId, MessageStatus, MethodName, NewMessage, ObjectId};
+use crate::object::{Json, Message, MessageId, MessageStatus, MethodName, NewMessage, ObjectId};
 use crate::store::{MAX_PAGE, MessageFilter, Page};
 
 /// A message to an object.
@@ -93,8 +92,11 @@ pub async fn send(
 ) -> Result<Response, Problem> {
     let new = body.into_message(idempotency_key(&headers)?)?;
     let wait = wait_of(&headers);
-    let waits = wait.is_some_and(|patience| !patience.is_zero());
-    let id = accept(&api, new, waits).await?.message_id;
+    let accepted = match wait {
+        Some(patience) if !patience.is_zero() => api.orchestrator.deliver(new).await?,
+        _ => api.orchestrator.accept(new).await?,
+    };
+    let id = accepted.message_id;
     if let Some(patience) = wait
         && let Some(message) = await_final(&api, id, patience).await?
         && message.status.is_final()
@@ -106,17 +108,6 @@ pub async fn send(
     let mut response = (StatusCode::ACCEPTED, location, receipt).into_response();
     response.headers_mut().extend(wait.map(applied).map(|(name, value)| (Some(name), value)));
     Ok(response)
-}
-
-/// On a task of its own, so that a client which goes away cannot stop it half-way.
-async fn accept(api: &Arc<Api>, new: NewMessage, waits: bool) -> Result<Message, Problem> {
-    let orchestrator = Arc::clone(&api.orchestrator);
-    let accepting =
-        async move { if waits { orchestrator.deliver(new).await } else { orchestrator.accept(new).await } };
-    let accepted = tokio::spawn(accepting).await;
-    let accepted =
-        accepted.map_err(|error| Fault::new(Kind::Internal, format!("accepting failed: {error}")))?;
-    Ok(accepted?)
 }
 
 /// The record, final if it becomes so in time and before the server stops.

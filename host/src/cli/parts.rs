@@ -3,13 +3,12 @@
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::failure::Failure;
 use super::folder::DataFolder;
-use super::term::tell;
+use super::term::{spin, spinner, tell};
 use crate::config::Config;
 use crate::mind::{self, Mind};
 use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
@@ -39,17 +38,14 @@ pub async fn sandbox(config: &Config) -> Result<WasmSandbox, Failure> {
 }
 
 fn guest(config: &Config) -> Result<PathBuf, Failure> {
-    if let Some(path) = &config.guest {
-        if path.is_file() {
-            return Ok(path.clone());
-        }
-        return Err(Failure::Unreachable(format!("There is no file {} (AURA_GUEST).", path.display())));
-    }
-    let path = config.cache.join("guest").join(env!("AURA_GUEST_KEY")).join("python.wasm");
+    let path = config.guest_path();
     if path.is_file() {
         return Ok(path);
     }
-    Err(Failure::Unreachable("The Python guest is not built: run `cargo xtask guest`.".into()))
+    Err(Failure::Unreachable(match &config.guest {
+        Some(path) => format!("There is no file {} (AURA_GUEST).", path.display()),
+        None => "The Python guest is not built: run `cargo xtask guest`.".into(),
+    }))
 }
 
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
@@ -62,14 +58,7 @@ struct Steps(Option<ProgressBar>);
 
 impl Default for Steps {
     fn default() -> Self {
-        if !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let bar = ProgressBar::no_length();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-            bar.set_style(style);
-        }
-        Self(Some(bar))
+        Self(io::stderr().is_terminal().then(spinner))
     }
 }
 
@@ -82,10 +71,7 @@ impl Progress for Steps {
         };
         match &self.0 {
             None => tell(&format!("{text} (only this first time)")),
-            Some(bar) => {
-                bar.set_message(format!("{text} (only this first time)"));
-                bar.enable_steady_tick(Duration::from_millis(100));
-            }
+            Some(bar) => spin(bar, &format!("{text} (only this first time)")),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Sent, segment};
 use super::failure::Failure;
-use super::term::{count, duration, print, print_json, tell, thousands, waiting};
+use super::term::{count, duration, print, print_json, spin, spinner, tell, thousands};
 use crate::config::Config;
 use crate::object::{Fault, Json, Message, MessageId, MethodName, ObjectId};
 
@@ -90,7 +90,8 @@ pub async fn send(config: &Config, options: Options) -> Result<(), Failure> {
         let receipt: Receipt = client.send(Method::POST, "/message", body).await?;
         return if options.json { print_json(&receipt) } else { print(&receipt.message_id.to_string()) };
     }
-    let waiting = waiting(&format!("{target} works on '{method}'; its server shows the steps"));
+    let waiting = spinner();
+    spin(&waiting, &format!("{target} works on '{method}'; its server shows the steps …"));
     let sent = client.message(body, Duration::from_secs(options.timeout)).await;
     waiting.finish_and_clear();
     match sent? {

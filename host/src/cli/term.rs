@@ -29,15 +29,20 @@ pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
-/// Shows on a terminal that something takes its time.
-pub fn waiting(text: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(printable(text).into_owned());
+/// Shows on a terminal that something takes its time, once it is told what.
+pub fn spinner() -> ProgressBar {
+    let bar = ProgressBar::no_length();
     // The template is a constant; without it the bar would still turn.
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         bar.set_style(style);
     }
-    bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Lets a spinner turn beside a text.
+pub fn spin(bar: &ProgressBar, text: &str) {
+    bar.set_message(printable(text).into_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
 }
 
 /// Text from methods and models without what a terminal would obey.

@@ -90,6 +90,12 @@ impl Config {
         &self.settings
     }
 
+    /// Where the guest is, or has to be built to.
+    pub fn guest_path(&self) -> PathBuf {
+        let built = || self.cache.join("guest").join(env!("AURA_GUEST_KEY")).join("python.wasm");
+        self.guest.clone().unwrap_or_else(built)
+    }
+
     pub fn api_is_loopback(&self) -> bool {
         let host = self.api_host.trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())

@@ -98,16 +98,11 @@ impl Cycle {
 
     /// Commits the first attempt if it needs nothing else. `None`: nothing has happened, and another is due.
     pub async fn commit_at_once(&mut self, first: Attempted) -> Option<Message> {
-        // Until the commit stands, nothing is said.
-        self.said_resolved = true;
-        let committed = match self.judge(first) {
-            Ok(Judgement::Commit(outcome)) => self.commit(*outcome).await.ok().flatten(),
-            _ => None,
-        };
-        self.said_resolved = false;
-        let message = committed?;
+        let root = first.root.clone();
+        let Ok(Judgement::Commit(outcome)) = self.judge(first) else { return None };
+        let message = self.commit(*outcome).await.ok().flatten()?;
         self.narrator().accepted(&self.message);
-        self.say_resolved();
+        self.say_resolved(root.as_ref());
         Some(message)
     }
 
@@ -126,6 +121,7 @@ impl Cycle {
                 Some(attempted) => (Vec::new(), attempted),
                 None => (self.take_turns().await, self.attempt(None).await),
             };
+            self.say_resolved(attempted.root.as_ref());
             let judgement = match self.judge(attempted) {
                 // As at a commit.
                 Err(fault) if fault.kind == Kind::StoreUnavailable => {
@@ -153,7 +149,6 @@ impl Cycle {
         let Attempted { ending, working, root, output, fuel_used, invocations, ran, validated, failed } =
             attempted;
         self.trace = Trace { root, output, fuel_used, invocations };
-        self.say_resolved();
         let fault = match ending {
             Ending::NotUnderstood(missing) => {
                 let lesson = missing.lesson.clone();
@@ -335,9 +330,9 @@ impl Cycle {
         })
     }
 
-    fn say_resolved(&mut self) {
-        let root = self.trace.root.as_ref().filter(|root| !root.is_candidate);
-        if let Some(root) = root.filter(|_| !self.said_resolved) {
+    fn say_resolved(&mut self, root: Option<&Root>) {
+        let installed = root.filter(|root| !root.is_candidate);
+        if let Some(root) = installed.filter(|_| !self.said_resolved) {
             self.narrator().resolved(root);
             self.said_resolved = true;
         }

@@ -83,6 +83,15 @@ pub trait Sends {
     fn send(&mut self, send: Send) -> Option<Reply>;
 }
 
+/// Stands by where nothing is sent: a send ends the run.
+pub struct Nobody;
+
+impl Sends for Nobody {
+    fn send(&mut self, _: Send) -> Option<Reply> {
+        None
+    }
+}
+
 /// The audit's verdict on a body.
 #[derive(Clone, Debug)]
 pub enum Verdict {

@@ -4,7 +4,7 @@
 use aura::config::Config;
 use aura::object::{Json, MethodName, ObjectId, Quota, Source, Timestamp};
 use aura::sandbox::wasm::{Progress, WasmSandbox};
-use aura::sandbox::{Call, Outcome, Reply, Sandbox, Send, Sends};
+use aura::sandbox::{Call, Nobody, Outcome, Sandbox};
 use serde_json::{Value, json};
 
 const POLICY: &str = include_str!("../../src/sandbox/wasm/policy.toml");
@@ -16,19 +16,10 @@ impl Progress for Silent {
     fn done(&self) {}
 }
 
-struct Nobody;
-
-impl Sends for Nobody {
-    fn send(&mut self, _: Send) -> Option<Reply> {
-        None
-    }
-}
-
 /// The guest of this checkout.
 fn sandbox() -> WasmSandbox {
     let config = Config::load(&[]).unwrap();
-    let built = config.cache.join("guest").join(env!("AURA_GUEST_KEY")).join("python.wasm");
-    WasmSandbox::load(&config.guest.unwrap_or(built), &config.cache, &Silent).unwrap()
+    WasmSandbox::load(&config.guest_path(), &config.cache, &Silent).unwrap()
 }
 
 #[test]

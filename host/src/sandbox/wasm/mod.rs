@@ -22,7 +22,7 @@ use self::bindings::exports::aura::python::{auditor, runner};
 use self::isolate::State;
 use self::limits::Stop;
 use self::ready::{Isolate, Ready};
-use super::{Call, Outcome, Reply, Run, SYNTAX_RULE, Sandbox, Send, Sends, Verdict};
+use super::{Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
 mod bindings {
@@ -176,15 +176,6 @@ impl Sandbox for WasmSandbox {
 
     fn config_digest(&self) -> &Digest {
         &self.config_digest
-    }
-}
-
-/// Answers the sends of an audit, which makes none.
-struct Nobody;
-
-impl Sends for Nobody {
-    fn send(&mut self, _: Send) -> Option<Reply> {
-        None
     }
 }
 
