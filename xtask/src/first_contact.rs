@@ -133,7 +133,7 @@ impl Aura {
 
 /// Where a server that holds the folder listens, as it left word there.
 fn served(data: &Path) -> Option<String> {
-    let word = std::fs::read_to_string(data.join("serve.lock")).ok()?;
+    let word = std::fs::read_to_string(data.join("serve-0.lock")).ok()?;
     let url = word.trim().rsplit_once(" at ")?.1.to_owned();
     answers(&format!("{url}/readyz")).then_some(url)
 }

@@ -161,5 +161,5 @@ pub async fn quota(
     Sent(quota): Sent<QuotaOverride>,
 ) -> Result<Answer<Method>, Problem> {
     let quota = checked(quota)?;
-    Ok(Answer(api.orchestrator.store().set_quota(&object, &name, quota).await?))
+    Ok(Answer(api.orchestrator.set_quota(&object, &name, quota).await?))
 }

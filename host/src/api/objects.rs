@@ -126,7 +126,7 @@ pub async fn patch(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let patch = attributes(body.attributes)?;
-    let patched = api.orchestrator.store().patch_attributes(&id, &patch, expected.as_ref()).await;
+    let patched = api.orchestrator.patch_attributes(&id, &patch, expected.as_ref()).await;
     let object = patched.map_err(|error| {
         let problem = Problem::from(error);
         if expected.is_some() { problem.of_precondition() } else { problem }

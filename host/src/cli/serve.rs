@@ -16,10 +16,12 @@ use crate::api::{self, Api, Stopped, Token};
 use crate::config::{Config, LogFormat, authority};
 use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
-use crate::store::Store;
+use crate::store::{ServerName, Store};
 
 /// Messages running or waiting before new ones are refused.
 const QUEUE: usize = 1024;
+/// How long the other servers of the image wait for one that has gone silent.
+const LEASE_TIME: Duration = Duration::from_secs(15);
 /// Far longer than a small method takes, and nothing that a sender who waits would notice.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
@@ -47,7 +49,13 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     let url = url(&config, &listener);
     serving.at(&url)?;
 
-    let orchestrator = orchestrator(&config, &folder).await?;
+    for other in serving.others() {
+        say(
+            &format!("The folder is served by {other} too; this server shares the image with it."),
+            config.log_format,
+        );
+    }
+    let orchestrator = orchestrator(&config, &folder, serving.server()).await?;
     let token = config.api_token.as_ref().map(|token| Token::new(token.reveal()));
     let api = Api::new(Arc::clone(&orchestrator), token);
     let (monologue, format) = (orchestrator.monologue().subscribe(), config.log_format);
@@ -94,7 +102,11 @@ fn url(config: &Config, listener: &TcpListener) -> String {
     format!("http://{}", authority(&config.api_host, port))
 }
 
-async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orchestrator>, Failure> {
+async fn orchestrator(
+    config: &Config,
+    folder: &DataFolder,
+    server: &ServerName,
+) -> Result<Arc<Orchestrator>, Failure> {
     let mind = parts::mind(config)?;
     let store = parts::store(folder).await?;
     for created in store.genesis().await? {
@@ -102,6 +114,7 @@ async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orches
     }
     let sandbox = parts::sandbox(config).await?;
     let workers = parts::workers()?;
+    let lease = store.join(server, LEASE_TIME).await?;
     Ok(Orchestrator::new(Parts {
         store: Arc::new(store),
         sandbox: Arc::new(sandbox),
@@ -110,6 +123,8 @@ async fn orchestrator(config: &Config, folder: &DataFolder) -> Result<Arc<Orches
         quota: config.quota,
         attempts: config.mind_attempts,
         queue: QUEUE,
+        lease,
+        lease_time: LEASE_TIME,
         at_once: AT_ONCE,
     }))
 }

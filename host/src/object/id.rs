@@ -184,6 +184,12 @@ macro_rules! uuid_id {
                 Uuid::parse_str(text).map(Self).map_err(|_| NameError::Uuid(excerpt(text)))
             }
 
+            /// The id as a number: in the order of the ids.
+            #[must_use]
+            pub fn order(self) -> u128 {
+                self.0.as_u128()
+            }
+
             /// The random bits of the id, as a seed for what must differ from one id to the next.
             #[must_use]
             pub fn seed(self) -> u64 {

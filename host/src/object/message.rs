@@ -68,6 +68,9 @@ pub struct Message {
     pub generated: bool,
     /// How often the mind was asked.
     pub attempts: u32,
+    /// How often it was started again because a server ended before it did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
     pub fuel_used: u64,
     /// The fuel the run was given; null until it is known which method runs.
     pub fuel_limit: Option<u64>,
@@ -101,6 +104,7 @@ impl Message {
             method_version: None,
             generated: false,
             attempts: 0,
+            restarts: 0,
             fuel_used: 0,
             fuel_limit: None,
             fuel: new.fuel,
@@ -110,4 +114,9 @@ impl Message {
             finished_at: None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -2,7 +2,7 @@
 //!
 //! An attempt lives on a worker thread and changes nothing outside itself. It ends with a result, a fault, or
 //! the discovery that nobody understands a message. Inherited attributes and methods are those the store had
-//! when they were resolved; the revisions that guard the commit are those of the receivers.
+//! when they were resolved; the revisions that guard the commit are those of the receivers and their prototypes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,8 +91,13 @@ pub(super) struct Attempted {
 impl Attempted {
     /// An attempt that a panic took with it.
     pub fn crashed() -> Self {
+        Self::failed(crashed("the run"))
+    }
+
+    /// An attempt that was not made.
+    pub fn failed(fault: Fault) -> Self {
         Self {
-            ending: Ending::Failed(crashed("the run")),
+            ending: Ending::Failed(fault),
             working: WorkingSet::default(),
             root: None,
             output: String::new(),
@@ -404,7 +409,7 @@ impl Stage {
     }
 
     fn remember(&mut self, name: MethodName, resolution: Resolution) -> Arc<Resolved> {
-        let Resolution { receiver, inherited, method } = resolution;
+        let Resolution { receiver, lineage, inherited, method } = resolution;
         let method = method.map(|method| Runnable {
             holder: method.object,
             name: method.name,
@@ -415,7 +420,7 @@ impl Stage {
         });
         let resolved = Arc::new(Resolved { inherited, method });
         self.resolved.insert((receiver.id.clone(), name), Arc::clone(&resolved));
-        self.working.read(receiver);
+        self.working.read(receiver, lineage);
         resolved
     }
 }

@@ -1,10 +1,13 @@
-//! Methods that come from a person: audited like any other, installed at once.
+//! What people change: methods, audited like any other and installed at once, attributes, prototypes.
 
 use std::sync::Arc;
 
 use super::Orchestrator;
 use super::fault::crashed;
-use crate::object::{Author, Fault, Kind, Method, MethodName, ObjectId, Provenance, QuotaOverride, Source};
+use super::lanes::Turn;
+use crate::object::{
+    Author, Fault, Json, Kind, Method, MethodName, Object, ObjectId, Provenance, QuotaOverride, Rev, Source,
+};
 use crate::sandbox::Verdict;
 use crate::store::{Install, StoreError};
 
@@ -35,6 +38,47 @@ impl Orchestrator {
         self.install_audited(Install { object, name, source, quota, provenance }).await
     }
 
+    pub async fn set_quota(
+        &self,
+        object: &ObjectId,
+        name: &MethodName,
+        quota: QuotaOverride,
+    ) -> Result<Method, StoreError> {
+        let _turn = self.turn_on(object).await;
+        self.store().set_quota(object, name, quota).await
+    }
+
+    pub async fn patch_attributes(
+        &self,
+        id: &ObjectId,
+        patch: &Json,
+        if_match: Option<&Rev>,
+    ) -> Result<Object, StoreError> {
+        let _turn = self.turn_on(id).await;
+        self.store().patch_attributes(id, patch, if_match).await
+    }
+
+    pub async fn set_prototypes(
+        &self,
+        id: &ObjectId,
+        prototypes: &[ObjectId],
+        if_match: Option<&Rev>,
+    ) -> Result<Object, StoreError> {
+        let _turn = self.turn_on(id).await;
+        self.store().set_prototypes(id, prototypes, if_match).await
+    }
+
+    /// Where cycles take turns on an object, so do people: else they could keep a cycle from ever getting
+    /// through.
+    async fn turn_on(&self, id: &ObjectId) -> Option<Turn<ObjectId>> {
+        if !self.contended.is_taken(id) {
+            return None;
+        }
+        let mut turn = self.contended.enter(id);
+        turn.come().await;
+        Some(turn)
+    }
+
     pub async fn audit(&self, source: Source) -> Result<Verdict, Fault> {
         let sandbox = Arc::clone(&self.parts.sandbox);
         let verdict = self.parts.workers.run(move || sandbox.audit(&source)).await;
@@ -43,7 +87,10 @@ impl Orchestrator {
 
     async fn install_audited(&self, install: Install) -> Result<Method, Fault> {
         match self.audit(install.source.clone()).await? {
-            Verdict::Accepted => Ok(self.store().install(install).await?),
+            Verdict::Accepted => {
+                let _turn = self.turn_on(&install.object).await;
+                Ok(self.store().install(install).await?)
+            }
             Verdict::Rejected(findings) => Err(Fault::audit_rejected(findings)),
         }
     }

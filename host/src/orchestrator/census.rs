@@ -65,10 +65,17 @@ impl Census {
         }
     }
 
-    /// A place for a message that was let in by an earlier process.
-    pub fn readmit(self: &Arc<Self>) -> Place {
-        self.change(|tally| tally.queued += 1);
-        Place { census: Arc::clone(self), running: false, bytes: 0 }
+    /// A place for a message that was let in by an earlier process or another server.
+    pub fn readmit(self: &Arc<Self>, bytes: usize) -> Place {
+        self.change(|tally| {
+            tally.queued += 1;
+            tally.bytes += bytes;
+        });
+        Place { census: Arc::clone(self), running: false, bytes }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.tally.borrow().closed
     }
 
     /// Lets no message in and none start; returns when all have left.

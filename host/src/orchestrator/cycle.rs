@@ -2,7 +2,7 @@
 //!
 //! While the mind thinks, nothing is held but the message's place in its object's inbox and the lessons this
 //! cycle leads. Who wait for what:
-//! - an inbox turn is waited for before the cycle begins;
+//! - an inbox turn is waited for before the cycle begins, and given back while an earlier message is waited for;
 //! - a lesson turn is waited for only by cycles that lead no lesson and hold no contended object;
 //! - turns on contended objects are taken in the order of their ids, and who holds one waits for nothing else.
 //!
@@ -21,15 +21,20 @@ use super::lanes::Turn;
 use super::learning::Schooling;
 use super::narration::Narrator;
 use crate::object::{
-    Author, Fault, Invocation, Json, Kind, Message, MessageStatus, ObjectId, Provenance, Rev, Timestamp,
+    Author, Fault, Invocation, Json, Kind, Message, MessageId, MessageStatus, ObjectId, Provenance, Rev,
+    Timestamp,
 };
-use crate::store::{Commit, Install, Resolution, StoreError};
+use crate::store::{Commit, Install, Lease, Resolution, StoreError};
 
 /// Attempts that may be lost to changes by others, or to a store that was away for a moment.
 const TRIES: u32 = 8;
 
+/// The longest pause between two looks at a message of another server.
+const LOOK: Duration = Duration::from_millis(500);
+
 pub(super) struct Cycle {
     pub(super) orchestrator: Arc<Orchestrator>,
+    lease: Lease,
     pub(super) message: Message,
     pub(super) candidates: Arc<Candidates>,
     pub(super) schooling: HashMap<Lesson, Schooling>,
@@ -62,15 +67,27 @@ struct Outcome {
     preconditions: Vec<(ObjectId, Rev)>,
 }
 
+/// What became of a commit.
+enum Committed {
+    Done(Box<Message>),
+    /// It came too late, and another attempt is due.
+    Again,
+    /// This earlier message for the same object has to end first.
+    After(MessageId),
+    /// The lease is lost: the message is another server's.
+    Left,
+}
+
 enum Judgement {
     Learn(Lesson),
     Commit(Box<Outcome>),
 }
 
 impl Cycle {
-    pub fn new(orchestrator: Arc<Orchestrator>, message: Message) -> Self {
+    pub fn new(orchestrator: Arc<Orchestrator>, message: Message, lease: Lease) -> Self {
         Self {
             orchestrator,
+            lease,
             message,
             candidates: Arc::default(),
             schooling: HashMap::new(),
@@ -100,22 +117,26 @@ impl Cycle {
     pub async fn commit_at_once(&mut self, first: Attempted) -> Option<Message> {
         let root = first.root.clone();
         let Ok(Judgement::Commit(outcome)) = self.judge(first) else { return None };
-        let message = self.commit(*outcome).await.ok().flatten()?;
+        let Ok(Committed::Done(message)) = self.commit(*outcome).await else { return None };
         self.narrator().accepted(&self.message);
         self.say_resolved(root.as_ref());
-        Some(message)
+        Some(*message)
     }
 
-    /// From the first attempt, if it was made, to the final record, as it stands in the store. `None`: the store
-    /// could not be written; the message stays unfinished there.
-    pub async fn complete(mut self, first: Option<Attempted>) -> Option<Message> {
-        match self.go_on(first).await {
-            Ok(message) => Some(message),
+    /// From the first attempt, if it was made, to the final record, as it stands in the store. `None`: the
+    /// message stays unfinished there, or is another server's.
+    pub async fn complete(mut self, first: Option<Attempted>, turn: &mut Turn<ObjectId>) -> Option<Message> {
+        match self.go_on(first, turn).await {
+            Ok(message) => message,
             Err(fault) => self.fail(fault).await,
         }
     }
 
-    async fn go_on(&mut self, mut first: Option<Attempted>) -> Result<Message, Fault> {
+    async fn go_on(
+        &mut self,
+        mut first: Option<Attempted>,
+        turn: &mut Turn<ObjectId>,
+    ) -> Result<Option<Message>, Fault> {
         loop {
             let (turns, attempted) = match first.take() {
                 Some(attempted) => (Vec::new(), attempted),
@@ -136,8 +157,17 @@ impl Cycle {
                     self.learn(lesson).await?;
                 }
                 Judgement::Commit(outcome) => {
-                    if let Some(message) = self.commit(*outcome).await? {
-                        return Ok(message);
+                    let committed = self.commit(*outcome).await?;
+                    drop(turns);
+                    match committed {
+                        Committed::Done(message) => return Ok(Some(*message)),
+                        Committed::Again => {}
+                        Committed::After(earlier) => {
+                            if !self.wait_for(earlier, turn).await {
+                                return Ok(None);
+                            }
+                        }
+                        Committed::Left => return Ok(None),
                     }
                 }
             }
@@ -185,15 +215,14 @@ impl Cycle {
         }
     }
 
-    /// Commits an attempt. `None`: it came too late, and another is due.
-    async fn commit(&mut self, outcome: Outcome) -> Result<Option<Message>, Fault> {
+    async fn commit(&mut self, outcome: Outcome) -> Result<Committed, Fault> {
         let Outcome { end, learnt, changes, preconditions } = outcome;
         let others_wait =
             |id: &&ObjectId| !self.contended.contains(*id) && self.orchestrator.contended.is_taken(id);
         if let Some(id) = preconditions.iter().map(|(id, _)| id).find(others_wait) {
             // To overtake those who wait for this object could go on forever.
             self.contended.insert(id.clone());
-            return Ok(None);
+            return Ok(Committed::Again);
         }
         for lesson in &learnt {
             self.narrator().validation_passed(lesson);
@@ -204,6 +233,7 @@ impl Cycle {
             ..self.final_record(end)
         };
         let commit = Commit {
+            lease: self.lease.clone(),
             message: message.clone(),
             changes,
             installs: learnt.iter().filter_map(|lesson| self.install(lesson)).collect(),
@@ -215,32 +245,66 @@ impl Cycle {
                 for lesson in &learnt {
                     self.narrator().installed(lesson, 1);
                 }
-                Ok(Some(message))
+                Ok(Committed::Done(Box::new(message)))
             }
             Err(error) => self.lost(error).await,
         }
     }
 
     /// What a refused commit means: another attempt, or the end.
-    async fn lost(&mut self, error: StoreError) -> Result<Option<Message>, Fault> {
+    async fn lost(&mut self, error: StoreError) -> Result<Committed, Fault> {
+        let cause = match &error {
+            StoreError::Conflict(_) => "conflict",
+            StoreError::NotItsTurn(_) => "turn",
+            StoreError::Fenced => "lease",
+            _ => "store",
+        };
+        metrics::counter!("aura_commits_lost_total", "cause" => cause).increment(1);
+        match error {
+            StoreError::NotItsTurn(earlier) => return Ok(Committed::After(earlier)),
+            StoreError::Fenced => return Ok(Committed::Left),
+            _ => {}
+        }
         self.lost += 1;
-        metrics::counter!("aura_commits_lost_total").increment(1);
         let last = self.lost >= TRIES;
         match error {
             StoreError::Conflict(id) if !last => {
                 tracing::debug!(object = %id, "too late: trying again");
-                self.contended.insert(id);
-                Ok(None)
+                if !self.contended.insert(id) {
+                    // Not somebody in line here: another server, or changes by hand.
+                    tokio::time::sleep(Duration::from_micros(fastrand::u64(..1_000 << self.lost))).await;
+                }
+                Ok(Committed::Again)
             }
             StoreError::Unavailable(text) if !last => {
                 tracing::warn!("the store is away: {text}");
                 tokio::time::sleep(Duration::from_millis(25 << self.lost)).await;
-                Ok(None)
+                Ok(Committed::Again)
             }
             // An earlier commit of this cycle did happen; only its answer was lost.
-            StoreError::AlreadyFinished(id) => Ok(self.orchestrator.parts.store.message(id).await?),
+            StoreError::AlreadyFinished(id) => {
+                let message = self.orchestrator.parts.store.message(id).await?;
+                Ok(message.map_or(Committed::Left, |message| Committed::Done(Box::new(message))))
+            }
             error => Err(error.into()),
         }
+    }
+
+    /// Waits until a message of another server has ended, or of a server that is gone: then it comes into line
+    /// here, and goes first. False: nothing starts any more.
+    async fn wait_for(&self, earlier: MessageId, turn: &mut Turn<ObjectId>) -> bool {
+        let mut pause = Duration::from_millis(5);
+        while !self.orchestrator.census.is_closed() {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK);
+            turn.give_way().await;
+            match self.orchestrator.parts.store.message(earlier).await {
+                Ok(Some(message)) if !message.status.is_final() => {}
+                Ok(_) => return true,
+                Err(error) => tracing::warn!("an earlier message cannot be looked at: {error}"),
+            }
+        }
+        false
     }
 
     async fn take_turns(&self) -> Vec<Turn<ObjectId>> {
@@ -264,6 +328,7 @@ impl Cycle {
         }
         for pause in [100, 400, 1_600, 6_400, 25_600, 0] {
             let commit = Commit {
+                lease: self.lease.clone(),
                 message: message.clone(),
                 changes: Vec::new(),
                 installs: Vec::new(),
@@ -275,6 +340,7 @@ impl Cycle {
                 Err(StoreError::AlreadyFinished(id)) => {
                     return self.orchestrator.parts.store.message(id).await.ok().flatten();
                 }
+                Err(StoreError::Fenced) => return None,
                 Err(error) => tracing::error!("a failure could not be written down: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(pause)).await;

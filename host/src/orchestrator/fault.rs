@@ -10,9 +10,13 @@ impl From<StoreError> for Fault {
             StoreError::ObjectExists(_) => Kind::ObjectExists,
             StoreError::MethodNotFound { .. } | StoreError::VersionNotFound { .. } => Kind::MethodNotFound,
             StoreError::Conflict(_) => Kind::RevisionConflict,
-            StoreError::TooManyPrototypes { .. } => Kind::Malformed,
-            StoreError::AlreadyFinished(_) => Kind::Internal,
-            StoreError::Unavailable(_) => Kind::StoreUnavailable,
+            StoreError::TooManyPrototypes { .. } | StoreError::NotEmpty | StoreError::ImportFailed(_) => {
+                Kind::Malformed
+            }
+            StoreError::LineageTooLong(_) => Kind::DepthLimit,
+            StoreError::AttributesTooLarge { .. } => Kind::MemoryLimit,
+            StoreError::AlreadyFinished(_) | StoreError::NotItsTurn(_) => Kind::Internal,
+            StoreError::Fenced | StoreError::Unavailable(_) => Kind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())
     }
@@ -21,6 +25,18 @@ impl From<StoreError> for Fault {
 /// A job that panicked.
 pub(super) fn crashed(what: &str) -> Fault {
     Fault::new(Kind::Internal, format!("{what} ended unexpectedly; the server's log says why"))
+}
+
+/// A message that ran whenever a server died.
+pub(super) fn set_aside(restarts: u32) -> Fault {
+    Fault::new(
+        Kind::Internal,
+        format!(
+            "set aside: the server died {} times while this message ran; send it again if something else was the \
+             cause",
+            restarts + 1
+        ),
+    )
 }
 
 pub(super) fn not_understood(object: &ObjectId, name: &MethodName) -> Fault {

@@ -18,15 +18,23 @@ use super::Orchestrator;
 use super::attempt::Attempted;
 use super::census::Place;
 use super::cycle::Cycle;
-use super::fault::crashed;
+use super::fault::{crashed, set_aside};
 use super::lanes::Turn;
 use super::records::{Found, Record};
 use crate::object::{Fault, Kind, Message, MessageId, MessageStatus, NewMessage, ObjectId};
-use crate::store::{Accepted, MessageFilter, Page, Resolution};
+use crate::store::{Accepted, Lease, MessageFilter, Page, Resolution};
+
+/// A message is set aside that ran when a server died so many times after it was first taken up again.
+const MAX_RESTARTS: u32 = 4;
+
+/// The pauses between looks at a message that another server may be working on.
+const LOOK_FIRST: Duration = Duration::from_millis(5);
+const LOOK_LAST: Duration = Duration::from_millis(250);
 
 /// A message that is let in, with what it holds until it ends.
 struct Admitted {
     message: Message,
+    lease: Lease,
     turn: Turn<ObjectId>,
     place: Place,
     record: Record,
@@ -39,6 +47,20 @@ struct Acceptance {
     /// Whether it may be left out if the message ends at once.
     may_wait: bool,
     answer: oneshot::Sender<Result<Message, Fault>>,
+}
+
+/// What a cycle begins with.
+struct First {
+    attempted: Option<Attempted>,
+    /// There if the attempt was made before the message was written down.
+    unwritten: Option<Acceptance>,
+}
+
+/// What a message holds until it ends.
+struct Held {
+    place: Place,
+    turn: Turn<ObjectId>,
+    record: Record,
 }
 
 impl Orchestrator {
@@ -59,7 +81,10 @@ impl Orchestrator {
         let place = self.census.admit(new.args.get().len() + new.kwargs.get().len())?;
         let resolution = self.parts.store.resolve(&new.target, &new.method).await?;
         // Ids sort by creation, so the order of ids is the order of turns, also after a restart.
-        let (turn, message) = self.inboxes.enter_with(&new.target, || Message::accepted(&new));
+        let (turn, message) = self.inboxes.enter_with(&new.target, || {
+            let message = Message::accepted(&new);
+            (message.message_id.order(), message)
+        });
         let Some(record) = self.records.open(&message) else {
             return Err(Fault::new(Kind::Internal, "a new message's id is taken"));
         };
@@ -67,22 +92,30 @@ impl Orchestrator {
         let (answer, answered) = oneshot::channel();
         let acceptance = Acceptance { idempotency_key: new.idempotency_key, may_wait, answer };
         // A task of its own: the sender may go away, the message stays.
-        self.spawn(Admitted { message, turn, place, record, prefetched }, Some(acceptance));
+        let admitted = Admitted { message, lease: self.lease(), turn, place, record, prefetched };
+        let span = span_of(&admitted.message);
+        tokio::spawn(Arc::clone(self).work(admitted, acceptance).instrument(span));
         answered.await.unwrap_or_else(|_| Err(crashed("the acceptance of a message")))
     }
 
-    /// Takes up again what an earlier process accepted and did not finish; how many messages those were.
-    pub async fn recover(self: &Arc<Self>) -> Result<usize, Fault> {
-        let mut recovered = 0;
-        for message in self.parts.store.unfinished().await? {
+    /// Puts the messages that this server has to finish, and that no task works on, into their objects' lines;
+    /// how many those were.
+    pub(super) async fn take_up(self: &Arc<Self>) -> Result<usize, Fault> {
+        let lease = self.lease();
+        let mut taken = 0;
+        for message in self.parts.store.unfinished(&lease.server).await? {
             let Some(record) = self.records.open(&message) else { continue };
-            let turn = self.inboxes.enter(&message.target_object_id);
-            let place = self.census.readmit();
+            let order = message.message_id.order();
+            let (turn, ()) = self.inboxes.enter_with(&message.target_object_id, || (order, ()));
+            let place = self.census.readmit(message.args.get().len() + message.kwargs.get().len());
             self.narrator(message.message_id).accepted(&message);
-            self.spawn(Admitted { message, turn, place, record, prefetched: None }, None);
-            recovered += 1;
+            let span = span_of(&message);
+            let lease = lease.clone();
+            let admitted = Admitted { message, lease, turn, place, record, prefetched: None };
+            tokio::spawn(Arc::clone(self).work_again(admitted).instrument(span));
+            taken += 1;
         }
-        Ok(recovered)
+        Ok(taken)
     }
 
     /// The record of a message, final if it becomes so within `patience`, else as it stands.
@@ -101,7 +134,22 @@ impl Orchestrator {
             }
             None => {}
         }
-        Ok(self.parts.store.message(id).await?)
+        self.wait_elsewhere(id, patience).await
+    }
+
+    /// As [`Self::wait`], for a message that another server may be working on.
+    async fn wait_elsewhere(&self, id: MessageId, patience: Duration) -> Result<Option<Message>, Fault> {
+        let (until, mut pause) = (tokio::time::Instant::now() + patience, LOOK_FIRST);
+        loop {
+            let message = self.parts.store.message(id).await?;
+            let now = tokio::time::Instant::now();
+            let ended = message.as_ref().is_none_or(|message| message.status.is_final());
+            if ended || now >= until || self.census.is_closed() {
+                return Ok(message);
+            }
+            tokio::time::sleep_until(until.min(now + pause)).await;
+            pause = (pause * 2).min(LOOK_LAST);
+        }
     }
 
     /// Messages as they stand, newest first. Which of the unfinished ones run is known here, not in the store.
@@ -139,30 +187,23 @@ impl Orchestrator {
     /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.
     pub async fn shutdown(&self) -> Result<usize, Fault> {
         self.census.close().await;
-        Ok(self.parts.store.unfinished().await?.len())
+        let lease = self.lease();
+        let queued = self.parts.store.unfinished(&lease.server).await?.len();
+        self.parts.store.leave(&lease).await?;
+        Ok(queued)
     }
 
-    fn spawn(self: &Arc<Self>, admitted: Admitted, acceptance: Option<Acceptance>) {
-        let message = &admitted.message;
-        let span = tracing::info_span!(
-            "message",
-            id = %message.message_id,
-            target = %message.target_object_id,
-            method = %message.method_name
-        );
-        tokio::spawn(Arc::clone(self).work(admitted, acceptance).instrument(span));
-    }
-
-    async fn work(self: Arc<Self>, admitted: Admitted, mut acceptance: Option<Acceptance>) {
-        let Admitted { message, mut turn, mut place, record, prefetched } = admitted;
+    async fn work(self: Arc<Self>, admitted: Admitted, acceptance: Acceptance) {
+        let Admitted { message, lease, mut turn, mut place, record, prefetched } = admitted;
         let begun = Instant::now();
+        let mut acceptance = Some(acceptance);
         // Of a message sent again nothing is run, not even to be dropped.
         if let Some(acceptance) = acceptance.take_if(|acceptance| acceptance.idempotency_key.is_some())
-            && self.write_down(&message, acceptance).await.is_err()
+            && self.write_down(&message, &lease, acceptance).await.is_err()
         {
             return;
         }
-        let cycle = Cycle::new(Arc::clone(&self), message.clone());
+        let cycle = Cycle::new(Arc::clone(&self), message.clone(), lease.clone());
         let first = {
             let mut first = pin!(maybe_done(async {
                 turn.come().await;
@@ -181,7 +222,7 @@ impl Orchestrator {
             if !first.as_mut().output_mut().is_some_and(ends) {
                 let accepted = async {
                     match acceptance.take() {
-                        Some(acceptance) => self.write_down(&message, acceptance).await,
+                        Some(acceptance) => self.write_down(&message, &lease, acceptance).await,
                         None => Ok(()),
                     }
                 };
@@ -191,7 +232,48 @@ impl Orchestrator {
             first.take_output().flatten()
         };
         let Some(first) = first else { return };
-        let Some(ended) = self.complete(cycle, first, acceptance, &message).await else { return };
+        let first = First { attempted: Some(first), unwritten: acceptance };
+        let ended = self.complete(cycle, first, &message, &lease, &mut turn).await;
+        self.end(ended, begun, Held { place, turn, record });
+    }
+
+    /// Works on a message that a server left unfinished. From now on it is written down that the message runs:
+    /// one that ran when a server died runs alone the next time, and not again and again.
+    async fn work_again(self: Arc<Self>, admitted: Admitted) {
+        let Admitted { mut message, lease, mut turn, mut place, record, .. } = admitted;
+        let begun = Instant::now();
+        turn.come().await;
+        let suspect = message.status == MessageStatus::Running;
+        let mut alone = suspect.then(|| self.suspects.enter(&()));
+        if let Some(alone) = &mut alone {
+            alone.come().await;
+        }
+        if !place.start() {
+            return;
+        }
+        let attempted = if suspect && message.restarts >= MAX_RESTARTS {
+            Some(Attempted::failed(set_aside(message.restarts)))
+        } else {
+            message.restarts += 1;
+            message.status = MessageStatus::Running;
+            if let Err(error) = self.parts.store.note(&message, &lease).await {
+                tracing::warn!("a message cannot be taken up: {error}");
+                self.leave_lying();
+                return;
+            }
+            None
+        };
+        record.running();
+        let cycle = Cycle::new(Arc::clone(&self), message.clone(), lease.clone());
+        let first = First { attempted, unwritten: None };
+        let ended = self.complete(cycle, first, &message, &lease, &mut turn).await;
+        self.end(ended, begun, Held { place, turn, record });
+    }
+
+    /// Hands the final record over and lets go. Without one the message stays where it is.
+    fn end(&self, ended: Option<Message>, begun: Instant, held: Held) {
+        let Held { place, turn, record } = held;
+        let Some(ended) = ended else { return self.leave_lying() };
         report(&ended, begun);
         self.narrator(ended.message_id).ended(&ended);
         // Whoever gets the answer finds the place free.
@@ -201,9 +283,9 @@ impl Orchestrator {
     }
 
     /// Makes the acceptance durable and answers it. `Err`: there is nothing to work on.
-    async fn write_down(&self, message: &Message, acceptance: Acceptance) -> Result<(), ()> {
+    async fn write_down(&self, message: &Message, lease: &Lease, acceptance: Acceptance) -> Result<(), ()> {
         let key = acceptance.idempotency_key.as_deref();
-        let (answer, go_on) = match self.parts.store.accept(message, key).await {
+        let (answer, go_on) = match self.parts.store.accept(message, key, lease).await {
             Ok(Accepted::New) => (Ok(message.clone()), Ok(())),
             Ok(Accepted::Before(earlier)) => (Ok(earlier), Err(())),
             Err(error) => (Err(error.into()), Err(())),
@@ -220,22 +302,24 @@ impl Orchestrator {
     async fn complete(
         self: &Arc<Self>,
         cycle: Cycle,
-        first: Attempted,
-        unwritten: Option<Acceptance>,
+        first: First,
         message: &Message,
+        lease: &Lease,
+        turn: &mut Turn<ObjectId>,
     ) -> Option<Message> {
         let work = async {
-            match unwritten {
-                Some(acceptance) => self.end_at_once(cycle, first, acceptance, message).await,
-                None => cycle.complete(Some(first)).await,
+            match first {
+                First { attempted: Some(attempted), unwritten: Some(acceptance) } => {
+                    self.end_at_once(cycle, attempted, acceptance, message, lease, turn).await
+                }
+                First { attempted, .. } => cycle.complete(attempted, turn).await,
             }
         };
-        match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(ended) => ended,
-            Err(_) => {
-                Cycle::new(Arc::clone(self), message.clone()).complete(Some(Attempted::crashed())).await
-            }
+        if let Ok(ended) = AssertUnwindSafe(work).catch_unwind().await {
+            return ended;
         }
+        let cycle = Cycle::new(Arc::clone(self), message.clone(), lease.clone());
+        cycle.complete(Some(Attempted::crashed()), turn).await
     }
 
     /// Commits the first attempt of a message that is not written down. If that cannot be, the message goes the
@@ -246,15 +330,26 @@ impl Orchestrator {
         first: Attempted,
         acceptance: Acceptance,
         message: &Message,
+        lease: &Lease,
+        turn: &mut Turn<ObjectId>,
     ) -> Option<Message> {
         let Some(ended) = cycle.commit_at_once(first).await else {
-            self.write_down(message, acceptance).await.ok()?;
-            return cycle.complete(None).await;
+            self.write_down(message, lease, acceptance).await.ok()?;
+            return cycle.complete(None, turn).await;
         };
         // The sender may have gone away.
         let _ = acceptance.answer.send(Ok(message.clone()));
         Some(ended)
     }
+}
+
+fn span_of(message: &Message) -> tracing::Span {
+    tracing::info_span!(
+        "message",
+        id = %message.message_id,
+        target = %message.target_object_id,
+        method = %message.method_name
+    )
 }
 
 fn report(message: &Message, begun: Instant) {

@@ -11,6 +11,7 @@
 //! | `learning` | asking the mind for a method, and the audit of what it wrote |
 //! | `by_hand` | methods that people install |
 //! | `monologue`, `narration` | what is said meanwhile |
+//! | `lease` | this server's share of an image that several serve |
 //! | `lanes`, `census`, `records` | who waits for what, how many there are, where the answers lie |
 
 mod attempt;
@@ -21,6 +22,7 @@ mod fault;
 mod inbox;
 mod lanes;
 mod learning;
+mod lease;
 mod monologue;
 mod narration;
 mod records;
@@ -30,7 +32,8 @@ pub use census::Load;
 pub use monologue::Monologue;
 pub use narration::last_event;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use attempt::Lesson;
@@ -42,7 +45,7 @@ use records::Records;
 use crate::mind::Mind;
 use crate::object::{MessageId, ObjectId, Quota};
 use crate::sandbox::{Sandbox, Workers};
-use crate::store::Store;
+use crate::store::{Lease, Store};
 
 /// What the orchestrator is built from.
 pub struct Parts {
@@ -56,6 +59,9 @@ pub struct Parts {
     pub attempts: u32,
     /// Messages in work or waiting before new ones are answered with `Busy`.
     pub queue: usize,
+    /// This server's lease, and for how long it is renewed at a time.
+    pub lease: Lease,
+    pub lease_time: Duration,
     /// What ends within this time is written down once, as it ended, if its sender waits for the end.
     pub at_once: Duration,
 }
@@ -69,6 +75,10 @@ pub struct Orchestrator {
     /// Objects that cycles came into conflict over: those cycles take turns.
     contended: Arc<Lanes<ObjectId>>,
     lessons: Arc<Lanes<Lesson>>,
+    /// Messages that ran when a server died run alone.
+    suspects: Arc<Lanes<()>>,
+    lease: Mutex<Lease>,
+    left_lying: AtomicBool,
     monologue: Monologue,
 }
 
@@ -76,11 +86,14 @@ impl Orchestrator {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             census: Census::new(parts.queue),
+            lease: Mutex::new(parts.lease.clone()),
+            left_lying: AtomicBool::new(false),
             parts: Arc::new(parts),
             records: Records::new(),
             inboxes: Lanes::new(),
             contended: Lanes::new(),
             lessons: Lanes::new(),
+            suspects: Lanes::new(),
             monologue: Monologue::new(),
         })
     }

@@ -23,6 +23,8 @@ struct Undo {
 #[derive(Default)]
 pub(super) struct WorkingSet {
     objects: BTreeMap<ObjectId, Working>,
+    /// Prototypes that attributes or methods were inherited from, or could have been.
+    lineage: BTreeMap<ObjectId, Rev>,
     undo: Vec<Undo>,
     stamps: u64,
 }
@@ -32,9 +34,12 @@ pub(super) struct WorkingSet {
 pub(super) struct Savepoint(usize);
 
 impl WorkingSet {
-    /// Takes an object in as the store has it. One that is in already keeps what it was first read with: if it
+    /// Takes an object and its prototypes in as the store has them. One that is in already keeps what it was first read with: if it
     /// has moved on since, the commit will say so.
-    pub fn read(&mut self, object: Object) {
+    pub fn read(&mut self, object: Object, lineage: Vec<(ObjectId, Rev)>) {
+        for (id, rev) in lineage {
+            self.lineage.entry(id).or_insert(rev);
+        }
         self.objects.entry(object.id).or_insert_with(|| Working {
             rev: object.rev,
             now: object.attributes.clone(),
@@ -79,7 +84,9 @@ impl WorkingSet {
     }
 
     pub fn preconditions(&self) -> Vec<(ObjectId, Rev)> {
-        self.objects.iter().map(|(id, working)| (id.clone(), working.rev.clone())).collect()
+        let mut revs = self.lineage.clone();
+        revs.extend(self.objects.iter().map(|(id, working)| (id.clone(), working.rev.clone())));
+        revs.into_iter().collect()
     }
 
     /// The new attributes of the objects that differ from what was read.

@@ -5,8 +5,17 @@
 
 pub mod sqlite;
 
+mod lease;
+mod transfer;
+
+pub use lease::{Lease, LeaseId, ServerName};
+pub use transfer::{Entry, Imported};
+
+use std::time::Duration;
+
 use async_trait::async_trait;
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 use crate::object::{
     Invocation, InvocationId, Json, Message, MessageId, MessageStatus, Method, MethodName, Object, ObjectId,
@@ -18,6 +27,9 @@ pub const MAX_PROTOTYPES: usize = 100;
 
 /// The most objects that are searched for a method: the receiver and its prototypes, breadth-first.
 pub const MAX_LINEAGE: u32 = 1_000;
+
+/// The most text the attributes of one object may have.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16 << 20;
 
 /// The most objects or messages of one page, whatever limit is asked for, and the text they may hold together: a
 /// page ends early behind what goes beyond.
@@ -38,8 +50,24 @@ pub enum StoreError {
     Conflict(ObjectId),
     #[error("message '{0}' is finished already; nothing was applied a second time")]
     AlreadyFinished(MessageId),
+    #[error("message '{0}' for the same object was accepted earlier and has not ended yet")]
+    NotItsTurn(MessageId),
+    /// Another server has taken the messages over, or this one started anew.
+    #[error("this server's lease on the image has ended; its messages are another's now")]
+    Fenced,
     #[error("object '{object}' would have {count} prototypes; at most {MAX_PROTOTYPES} are allowed")]
     TooManyPrototypes { object: ObjectId, count: usize },
+    #[error("object '{0}' has more than {MAX_LINEAGE} prototypes, counting those of its prototypes")]
+    LineageTooLong(ObjectId),
+    #[error(
+        "the attributes of object '{object}' would have {bytes} bytes; at most {MAX_ATTRIBUTE_BYTES} are allowed"
+    )]
+    AttributesTooLarge { object: ObjectId, bytes: usize },
+    #[error("the image has content already; import into an empty one")]
+    NotEmpty,
+    /// What is wrong with the entries of an import.
+    #[error("the import broke off and nothing of it is kept: {0}")]
+    ImportFailed(String),
     /// The text names the cure where there is one.
     #[error("the store cannot be used: {0}")]
     Unavailable(String),
@@ -61,6 +89,8 @@ pub struct NewObject {
 #[derive(Clone, Debug)]
 pub struct Resolution {
     pub receiver: Object,
+    /// All prototypes that were searched, nearest first, as they were found.
+    pub lineage: Vec<(ObjectId, Rev)>,
     /// The attributes of all prototypes in one JSON object, the nearest one's value where several have a name.
     pub inherited: Json,
     /// The nearest method of that name: own first, then prototypes breadth-first. `None`: not understood.
@@ -81,15 +111,27 @@ pub struct Install {
 /// Everything one cognitive cycle changes: all of it happens or none.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    /// Of the server that worked on it.
+    pub lease: Lease,
     /// The message in its final state. It need not have been accepted before.
     pub message: Message,
     /// New attributes of objects.
     pub changes: Vec<(ObjectId, Json)>,
     pub installs: Vec<Install>,
     pub invocations: Vec<Invocation>,
-    /// The revisions the cycle was computed from. If any object moved on: [`StoreError::Conflict`], and nothing
-    /// is changed. Every object in `changes` and `installs` is among them.
+    /// The revisions the cycle was computed from, of all it read. If any object moved on, even while this is
+    /// committed: [`StoreError::Conflict`], and nothing is changed. Every object in `changes` and `installs` is
+    /// among them. If there are any, the message takes its turn: while an earlier one for the same object is
+    /// unfinished, [`StoreError::NotItsTurn`]. A cycle without any changes nothing but its message.
     pub preconditions: Vec<(ObjectId, Rev)>,
+}
+
+/// One thing [`Store::examine`] looked at.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub what: String,
+    /// What was found, or what is wrong and what cures it.
+    pub found: std::result::Result<String, String>,
 }
 
 /// Whether an `Idempotency-Key` was seen before.
@@ -127,6 +169,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Does a small read, to tell whether the store answers.
     async fn ping(&self) -> Result<()>;
+    /// Looks at the whole store for what could go wrong. May take a while.
+    async fn examine(&self) -> Vec<Check>;
 
     async fn create_object(&self, object: NewObject) -> Result<Object>;
     async fn object(&self, id: &ObjectId) -> Result<Object>;
@@ -134,6 +178,15 @@ pub trait Store: Send + Sync + 'static {
     async fn objects(&self, after: Option<&ObjectId>, limit: u32) -> Result<Page<Object>>;
     /// Merges the members of the JSON object `patch` into the attributes. With `if_match`, only at that revision.
     async fn patch_attributes(&self, id: &ObjectId, patch: &Json, if_match: Option<&Rev>) -> Result<Object>;
+
+    /// Replaces the prototypes. With `if_match`, only at that revision. Circles are allowed: each object is
+    /// searched once.
+    async fn set_prototypes(
+        &self,
+        id: &ObjectId,
+        prototypes: &[ObjectId],
+        if_match: Option<&Rev>,
+    ) -> Result<Object>;
 
     async fn resolve(&self, receiver: &ObjectId, name: &MethodName) -> Result<Resolution>;
     /// The methods of an object; with `inherited` those of its prototypes too, in order of resolution, without
@@ -144,14 +197,40 @@ pub trait Store: Send + Sync + 'static {
     async fn install(&self, install: Install) -> Result<Method>;
     async fn set_quota(&self, id: &ObjectId, name: &MethodName, quota: QuotaOverride) -> Result<Method>;
 
-    /// Takes a message in. When this returns the message is on disk. The same message twice is taken in once.
-    async fn accept(&self, message: &Message, idempotency_key: Option<&str>) -> Result<Accepted>;
+    /// Gives `server` a new lease for `time` and ends the one it had: what still comes under that is refused
+    /// with [`StoreError::Fenced`].
+    async fn join(&self, server: &ServerName, time: Duration) -> Result<Lease>;
+    /// Lets the lease last for `time` from now.
+    async fn renew(&self, lease: &Lease, time: Duration) -> Result<()>;
+    /// Ends the lease; its messages can be taken over at once.
+    async fn leave(&self, lease: &Lease) -> Result<()>;
+    /// Gives the lease's server all unfinished messages whose server has no lease or let it run out, and ends
+    /// those leases. Returns how many messages those were.
+    async fn take_over(&self, lease: &Lease) -> Result<usize>;
+
+    /// Takes a message in, for the lease's server to work on. When this returns the message is on disk. The
+    /// same message twice is taken in once.
+    async fn accept(
+        &self,
+        message: &Message,
+        idempotency_key: Option<&str>,
+        lease: &Lease,
+    ) -> Result<Accepted>;
+    /// Replaces the record of an accepted message that is not finished.
+    async fn note(&self, message: &Message, lease: &Lease) -> Result<()>;
     async fn message(&self, id: MessageId) -> Result<Option<Message>>;
     async fn messages(&self, filter: &MessageFilter) -> Result<Page<Message>>;
-    /// Messages accepted but not finished, oldest first.
-    async fn unfinished(&self) -> Result<Vec<Message>>;
+    /// The messages `server` has to finish, oldest first.
+    async fn unfinished(&self, server: &ServerName) -> Result<Vec<Message>>;
     /// Commits one cycle. When this returns `Ok` everything is on disk. A message that is finished already is
     /// never applied again: [`StoreError::AlreadyFinished`].
     async fn commit(&self, commit: Commit) -> Result<()>;
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>>;
+
+    /// Sends everything in the image, as it stands at one moment and in the order of [`Entry`]'s variants.
+    /// Ends early, without an error, when nobody receives any more.
+    async fn export(&self, to: mpsc::Sender<Entry>) -> Result<()>;
+    /// Takes in an export until [`Entry::End`], all of it or nothing, into an image that holds nothing but the
+    /// roots. Unfinished messages wait for the first server that takes over.
+    async fn import(&self, from: mpsc::Receiver<Entry>) -> Result<Imported>;
 }

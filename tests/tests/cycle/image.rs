@@ -11,10 +11,11 @@ use aura::object::{
     Rev, Timestamp,
 };
 use aura::store::{
-    Accepted, Commit, Install, MessageFilter, NewObject, Page, Resolution, Result, Store, StoreError,
+    Accepted, Check, Commit, Entry, Imported, Install, Lease, LeaseId, MessageFilter, NewObject, Page,
+    Resolution, Result, ServerName, Store, StoreError,
 };
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::scene::ROOM;
 
@@ -25,6 +26,10 @@ pub struct State {
     pub messages: BTreeMap<MessageId, Message>,
     pub keys: HashMap<String, MessageId>,
     pub invocations: BTreeMap<InvocationId, Invocation>,
+    /// The servers that hold a lease.
+    pub leases: HashMap<String, LeaseId>,
+    /// Who has to finish a message.
+    pub servers: HashMap<MessageId, ServerName>,
     revisions: u64,
 }
 
@@ -75,6 +80,11 @@ impl State {
         Rev(self.revisions.to_string())
     }
 
+    fn require(&self, lease: &Lease) -> Result<()> {
+        let held = self.leases.get(lease.server.as_str()) == Some(&lease.id);
+        if held { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
     fn object(&self, id: &ObjectId) -> Result<&Object> {
         self.objects.get(id).ok_or_else(|| StoreError::ObjectNotFound(id.clone()))
     }
@@ -121,6 +131,15 @@ impl State {
         if self.messages.get(&id).is_some_and(|message| message.status.is_final()) {
             return Err(StoreError::AlreadyFinished(id));
         }
+        self.require(&commit.lease)?;
+        let target = &commit.message.target_object_id;
+        let mut before = self.messages.range(..id).map(|(_, message)| message);
+        if let Some(earlier) =
+            before.find(|message| message.target_object_id == *target && !message.status.is_final())
+            && !commit.preconditions.is_empty()
+        {
+            return Err(StoreError::NotItsTurn(earlier.message_id));
+        }
         for (object, rev) in &commit.preconditions {
             if self.object(object)?.rev != *rev {
                 return Err(StoreError::Conflict(object.clone()));
@@ -153,6 +172,10 @@ impl Store for Image {
         Ok(())
     }
 
+    async fn examine(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
     async fn create_object(&self, object: NewObject) -> Result<Object> {
         Err(StoreError::ObjectExists(object.id))
     }
@@ -174,22 +197,36 @@ impl Store for Image {
         self.object(id).await
     }
 
+    async fn set_prototypes(
+        &self,
+        id: &ObjectId,
+        prototypes: &[ObjectId],
+        _if_match: Option<&Rev>,
+    ) -> Result<Object> {
+        let mut state = self.state();
+        let rev = state.next_rev();
+        let object = state.objects.get_mut(id).unwrap();
+        (object.prototypes, object.rev) = (prototypes.to_vec(), rev);
+        Ok(object.clone())
+    }
+
     async fn resolve(&self, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
         let state = self.state();
         let receiver = state.object(receiver)?.clone();
         let mut inherited = Map::new();
-        let mut method = None;
+        let (mut method, mut lineage) = (None, Vec::new());
         for object in state.lineage(&receiver.id) {
             let versions = state.methods.get(&(object.id.clone(), name.clone()));
             method = method.or_else(|| versions.and_then(|versions| versions.last()).cloned());
             if object.id != receiver.id {
+                lineage.push((object.id.clone(), object.rev.clone()));
                 let attributes: Map<String, Value> = serde_json::from_str(object.attributes.get()).unwrap();
                 for (name, value) in attributes {
                     inherited.entry(name).or_insert(value);
                 }
             }
         }
-        Ok(Resolution { receiver, inherited: Json::of(&inherited).unwrap(), method })
+        Ok(Resolution { receiver, lineage, inherited: Json::of(&inherited).unwrap(), method })
     }
 
     async fn methods(&self, id: &ObjectId, _inherited: bool) -> Result<Vec<Method>> {
@@ -212,7 +249,48 @@ impl Store for Image {
         Err(StoreError::MethodNotFound { object: id.clone(), name: name.clone() })
     }
 
-    async fn accept(&self, message: &Message, key: Option<&str>) -> Result<Accepted> {
+    async fn join(&self, server: &ServerName, _time: Duration) -> Result<Lease> {
+        let lease = Lease { server: server.clone(), id: LeaseId::fresh() };
+        self.state().leases.insert(server.as_str().to_owned(), lease.id);
+        Ok(lease)
+    }
+
+    async fn renew(&self, lease: &Lease, _time: Duration) -> Result<()> {
+        self.state().require(lease)
+    }
+
+    async fn leave(&self, lease: &Lease) -> Result<()> {
+        let mut state = self.state();
+        if state.require(lease).is_ok() {
+            state.leases.remove(lease.server.as_str());
+        }
+        Ok(())
+    }
+
+    /// From servers without a lease: here none runs out.
+    async fn take_over(&self, lease: &Lease) -> Result<usize> {
+        let mut state = self.state();
+        state.require(lease)?;
+        let State { messages, leases, servers, .. } = &mut *state;
+        let mut taken = 0;
+        for message in messages.values().filter(|message| !message.status.is_final()) {
+            let server = servers.get(&message.message_id);
+            if server.is_none_or(|server| !leases.contains_key(server.as_str())) {
+                servers.insert(message.message_id, lease.server.clone());
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn note(&self, message: &Message, lease: &Lease) -> Result<()> {
+        let mut state = self.state();
+        state.require(lease)?;
+        state.messages.insert(message.message_id, message.clone());
+        Ok(())
+    }
+
+    async fn accept(&self, message: &Message, key: Option<&str>, lease: &Lease) -> Result<Accepted> {
         let _permit = self.accepting.acquire().await.unwrap();
         if due(&self.refusals) {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
@@ -222,6 +300,8 @@ impl Store for Image {
         if let Some(earlier) = state.messages.get(known) {
             return Ok(Accepted::Before(earlier.clone()));
         }
+        state.require(lease)?;
+        state.servers.insert(message.message_id, lease.server.clone());
         if let Some(key) = key {
             state.keys.insert(key.to_owned(), message.message_id);
         }
@@ -237,9 +317,19 @@ impl Store for Image {
         Ok(Page { items: self.state().messages.values().rev().cloned().collect(), more: false })
     }
 
-    async fn unfinished(&self) -> Result<Vec<Message>> {
+    async fn unfinished(&self, server: &ServerName) -> Result<Vec<Message>> {
         let state = self.state();
-        Ok(state.messages.values().filter(|message| !message.status.is_final()).cloned().collect())
+        let unfinished = state.messages.values().filter(|message| !message.status.is_final());
+        let own = |message: &&Message| state.servers.get(&message.message_id) == Some(server);
+        Ok(unfinished.filter(own).cloned().collect())
+    }
+
+    async fn export(&self, _to: mpsc::Sender<Entry>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn import(&self, _from: mpsc::Receiver<Entry>) -> Result<Imported> {
+        Err(StoreError::NotEmpty)
     }
 
     async fn commit(&self, commit: Commit) -> Result<()> {

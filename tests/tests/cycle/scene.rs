@@ -8,7 +8,7 @@ use aura::object::{
 };
 use aura::orchestrator::{Orchestrator, Parts};
 use aura::sandbox::Workers;
-use aura::store::{Install, Store};
+use aura::store::{Install, Lease, LeaseId, ServerName, Store};
 
 use crate::image::Image;
 use crate::interpreter::{Gate, Interpreter};
@@ -42,6 +42,9 @@ impl Scene {
     pub fn with(image: Arc<Image>, queue: usize, at_once: Duration) -> Self {
         let (mind, sandbox) = (Arc::new(Script::new()), Interpreter::new());
         let gate = Arc::clone(&sandbox.gate);
+        // Servers that follow each other in a scene have one name, as those of one data folder.
+        let lease = Lease { server: ServerName::parse("server").unwrap(), id: LeaseId::fresh() };
+        image.state().leases.insert("server".to_owned(), lease.id);
         let orchestrator = Orchestrator::new(Parts {
             store: image.clone(),
             sandbox: Arc::new(sandbox),
@@ -50,6 +53,8 @@ impl Scene {
             quota: Quota::default(),
             attempts: 4,
             queue,
+            lease,
+            lease_time: PATIENCE,
             at_once,
         });
         Self { image, mind, gate, orchestrator }

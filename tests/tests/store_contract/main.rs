@@ -1,6 +1,6 @@
 //! What every store promises, run against each of them.
 //!
-//! [`cases`] holds the contract as scenarios, [`random`] as one property: any sequence of operations leaves the
+//! [`cases`] and [`sharing`] hold the contract as scenarios, [`random`] as one property: any sequence of operations leaves the
 //! store in the state of a small [`model`]. [`opening`] is about `SQLite` files alone. Another store joins by
 //! implementing [`Image`] and a line of `contract!`.
 
@@ -8,6 +8,7 @@ mod cases;
 mod model;
 mod opening;
 mod random;
+mod sharing;
 mod values;
 
 use std::path::PathBuf;
@@ -64,6 +65,18 @@ macro_rules! contract {
                 accepted_messages_survive_a_restart
                 messages_are_listed_newest_first
             );
+            contract!(@sharing $image:
+                a_new_lease_ends_the_one_before
+                messages_of_a_server_that_is_gone_are_taken_over
+                a_message_takes_its_turn
+                write_skew_is_prevented
+                what_was_inherited_is_a_precondition
+                prototypes_can_be_replaced_and_form_circles
+                limits_are_kept
+                an_exported_image_can_be_imported
+                a_broken_import_leaves_nothing
+                a_sound_image_is_found_sound
+            );
 
             #[test]
             fn any_operations_leave_the_state_of_the_model() {
@@ -76,6 +89,13 @@ macro_rules! contract {
         async fn $case() {
             let image = <$image>::empty();
             cases::$case(&image).await;
+        }
+    )*};
+    (@sharing $image:ty: $($case:ident)*) => {$(
+        #[tokio::test]
+        async fn $case() {
+            let image = <$image>::empty();
+            sharing::$case(&image).await;
         }
     )*};
 }

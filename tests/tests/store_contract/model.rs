@@ -42,6 +42,8 @@ pub struct Cycle {
     pub install: Option<(Key, Key)>,
     /// Whether the revisions it was computed from are past.
     pub stale: bool,
+    /// Whether its server's lease has ended.
+    pub fenced: bool,
 }
 
 impl Cycle {
@@ -84,6 +86,25 @@ impl Model {
         Ok(())
     }
 
+    pub fn link(&mut self, key: Key, prototypes: &[Key], stale: bool) -> Result {
+        self.object(key)?;
+        if stale {
+            return Err(StoreError::Conflict(id(key)));
+        }
+        for prototype in prototypes {
+            self.object(prototype)?;
+        }
+        let object = self.object(key)?;
+        object.prototypes = prototypes.to_vec();
+        object.changes += 1;
+        Ok(())
+    }
+
+    pub fn rollback(&mut self, key: Key, method: Key, version: usize) -> Result {
+        let (source, quota) = self.object(key)?.methods[method][version - 1].clone();
+        self.install(key, method, &source, Some(quota))
+    }
+
     pub fn install(&mut self, key: Key, method: Key, source: &str, quota: Option<QuotaOverride>) -> Result {
         let object = self.object(key)?;
         let versions = object.methods.entry(method).or_default();
@@ -119,6 +140,17 @@ impl Model {
         let accepted = self.messages.iter().position(|known| known.message_id == message.message_id);
         if accepted.is_some_and(|known| self.messages[known].status.is_final()) {
             return Err(StoreError::AlreadyFinished(message.message_id));
+        }
+        if cycle.fenced {
+            return Err(StoreError::Fenced);
+        }
+        let earlier = self.messages.iter().find(|other| {
+            other.message_id < message.message_id
+                && other.target_object_id == message.target_object_id
+                && !other.status.is_final()
+        });
+        if let Some(earlier) = earlier.filter(|_| cycle.touched().next().is_some()) {
+            return Err(StoreError::NotItsTurn(earlier.message_id));
         }
         for key in cycle.touched() {
             self.object(key)?;

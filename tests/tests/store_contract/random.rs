@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aura::object::{Message, MessageStatus, Method, QuotaOverride, Rev};
-use aura::store::{Accepted, Commit, MessageFilter, Store, StoreError};
+use aura::store::{Accepted, Commit, Lease, LeaseId, MessageFilter, ServerName, Store, StoreError};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{RngSeed, TestRunner};
@@ -14,7 +14,8 @@ use tokio::runtime::Runtime;
 
 use crate::Image;
 use crate::model::{Cycle, Key, Members, Model, text};
-use crate::values::{cycle, fuel, id, install, json, message, name, object};
+use crate::sharing::{export, import};
+use crate::values::{cycle, fuel, id, install, join, json, message, name, object, server};
 
 const SEED: u64 = 0x4155_5241;
 const KEYS: [Key; 5] = ["a", "b", "c", "d", "e"];
@@ -32,11 +33,17 @@ enum Match {
 enum Operation {
     Create(Key, Members, Vec<Key>),
     Patch(Key, Members, Match),
+    /// Circles and all.
+    Link(Key, Vec<Key>, Match),
     Install(Key, Key, Option<u64>),
+    /// To the version at that place, counted round and round.
+    Rollback(Key, Key, usize),
     SetQuota(Key, Key, u64),
     Accept(Key, Option<Key>),
     /// Of the message accepted at that place, or of one that nobody accepted.
     Commit(usize, Cycle),
+    /// A new lease for the same server, or for another one that takes over.
+    Join(Key),
     Reopen,
 }
 
@@ -47,24 +54,28 @@ fn members() -> impl Strategy<Value = Members> {
 }
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
-    use Operation::{Accept, Commit, Create, Install, Patch, Reopen, SetQuota};
+    use Operation::{Accept, Commit, Create, Install, Join, Link, Patch, Reopen, Rollback, SetQuota};
     let key = || select(&KEYS[..]);
     let method = || select(&METHODS[..]);
     let cycle = (
         prop::option::of((key(), members())),
         prop::option::of((key(), method())),
         prop::bool::weighted(0.2),
+        prop::bool::weighted(0.1),
     )
-        .prop_map(|(change, install, stale)| Cycle { change, install, stale });
-    let matches = select(&[Match::Any, Match::Current, Match::Stale][..]);
+        .prop_map(|(change, install, stale, fenced)| Cycle { change, install, stale, fenced });
+    let matches = || select(&[Match::Any, Match::Current, Match::Stale][..]);
     let accept = (key(), prop::option::of(select(&["k1", "k2", "k3"][..])));
     let operation = prop_oneof![
         4 => (key(), members(), prop::collection::vec(key(), 0..3)).prop_map(|(k, m, p)| Create(k, m, p)),
-        3 => (key(), members(), matches).prop_map(|(k, m, r)| Patch(k, m, r)),
+        3 => (key(), members(), matches()).prop_map(|(k, m, r)| Patch(k, m, r)),
+        2 => (key(), prop::collection::vec(key(), 0..3), matches()).prop_map(|(k, p, r)| Link(k, p, r)),
         4 => (key(), method(), prop::option::of(1_u64..9)).prop_map(|(k, m, q)| Install(k, m, q)),
+        2 => (key(), method(), 0_usize..9).prop_map(|(k, m, v)| Rollback(k, m, v)),
         1 => (key(), method(), 1_u64..9).prop_map(|(k, m, q)| SetQuota(k, m, q)),
         3 => accept.prop_map(|(k, i)| Accept(k, i)),
         4 => (0_usize..8, cycle).prop_map(|(m, c)| Commit(m, c)),
+        1 => select(&["one", "two"][..]).prop_map(Join),
         1 => Just(Reopen),
     ];
     prop::collection::vec(operation, 1..40)
@@ -77,30 +88,55 @@ pub fn any_operations_leave_the_state_of_the_model<I: Image>() {
     }
     let runtime = Runtime::new().unwrap();
     let property = |operations: Vec<Operation>| {
-        runtime.block_on(run(&I::empty(), &operations));
+        runtime.block_on(run::<I>(&operations));
         Ok(())
     };
     TestRunner::new(config).run(&operations(), property).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-async fn run(image: &impl Image, operations: &[Operation]) {
+async fn run<I: Image>(operations: &[Operation]) {
+    let image = I::empty();
     let (mut model, mut revs) = (Model::default(), Revs::default());
     let mut store = image.open();
+    store.genesis().await.unwrap();
+    let never = Lease { server: server("one"), id: LeaseId::fresh() };
+    let mut leases = Leases { now: join(&store, "one").await, past: never };
     for (index, operation) in operations.iter().enumerate() {
         if matches!(operation, Operation::Reopen) {
             drop(store);
             store = image.open();
         } else {
-            step(&store, &mut model, operation, &format!("return {index}")).await;
+            step(&store, &mut model, &mut leases, operation, &format!("return {index}")).await;
         }
         revs.check(&store, &model).await;
     }
     compare_objects(&store, &model).await;
-    compare_messages(&store, &model).await;
+    compare_messages(&store, &model, &leases.now.server).await;
+
+    let copy = I::empty();
+    let moved = copy.open();
+    let exported = export(&store).await;
+    import(&moved, exported.clone()).await.unwrap();
+    assert_eq!(export(&moved).await, exported);
+    moved.take_over(&join(&moved, "three").await).await.unwrap();
+    compare_objects(&moved, &model).await;
+    compare_messages(&moved, &model, &server("three")).await;
+}
+
+struct Leases {
+    now: Lease,
+    /// One that has ended.
+    past: Lease,
 }
 
 /// Does the operation to both, which must agree on what came of it.
-async fn step(store: &impl Store, model: &mut Model, operation: &Operation, source: &str) {
+async fn step(
+    store: &impl Store,
+    model: &mut Model,
+    leases: &mut Leases,
+    operation: &Operation,
+    source: &str,
+) {
     let (outcome, expected) = match operation {
         Operation::Create(key, attributes, prototypes) => (
             store.create_object(object(key, &text(attributes), prototypes)).await.map(drop),
@@ -114,6 +150,34 @@ async fn step(store: &impl Store, model: &mut Model, operation: &Operation, sour
                 model.patch(key, members, *matches == Match::Stale),
             )
         }
+        Operation::Link(key, prototypes, matches) => {
+            let rev = current_rev(store, key, *matches == Match::Stale).await;
+            let if_match = (*matches != Match::Any).then_some(&rev);
+            let ids: Vec<_> = prototypes.iter().map(|key| id(key)).collect();
+            (
+                store.set_prototypes(&id(key), &ids, if_match).await.map(drop),
+                model.link(key, prototypes, *matches == Match::Stale),
+            )
+        }
+        Operation::Rollback(key, method, place) => {
+            let Ok(versions) = store.versions(&id(key), &name(method)).await else { return };
+            let earlier = &versions[place % versions.len()];
+            (
+                store
+                    .install(install(key, method, earlier.source.as_str(), Some(earlier.quota)))
+                    .await
+                    .map(drop),
+                model.rollback(key, method, earlier.version as usize),
+            )
+        }
+        Operation::Join(name) => {
+            let next = join(store, name).await;
+            let past = std::mem::replace(&mut leases.now, next);
+            store.leave(&past).await.unwrap();
+            leases.past = past;
+            store.take_over(&leases.now).await.unwrap();
+            return;
+        }
         Operation::Install(key, method, quota) => (
             store.install(install(key, method, source, quota.map(fuel))).await.map(drop),
             model.install(key, method, source, quota.map(fuel)),
@@ -124,7 +188,7 @@ async fn step(store: &impl Store, model: &mut Model, operation: &Operation, sour
         ),
         Operation::Accept(target, idempotency_key) => {
             let message = message(target);
-            let before = match store.accept(&message, *idempotency_key).await.unwrap() {
+            let before = match store.accept(&message, *idempotency_key, &leases.now).await.unwrap() {
                 Accepted::New => None,
                 Accepted::Before(message) => Some(message),
             };
@@ -134,7 +198,7 @@ async fn step(store: &impl Store, model: &mut Model, operation: &Operation, sour
         Operation::Commit(index, cycle) => {
             let message = model.messages.get(*index).cloned().unwrap_or_else(|| message("a"));
             (
-                store.commit(commit(store, &message, cycle, source).await).await,
+                store.commit(commit(store, leases, &message, cycle, source).await).await,
                 model.commit(&message, cycle, source),
             )
         }
@@ -143,14 +207,26 @@ async fn step(store: &impl Store, model: &mut Model, operation: &Operation, sour
     assert_eq!(format!("{outcome:?}"), format!("{expected:?}"), "{operation:?}");
 }
 
-async fn commit(store: &impl Store, message: &Message, planned: &Cycle, source: &str) -> Commit {
+async fn commit(
+    store: &impl Store,
+    leases: &Leases,
+    message: &Message,
+    planned: &Cycle,
+    source: &str,
+) -> Commit {
+    let lease = if planned.fenced { &leases.past } else { &leases.now };
     let mut preconditions = Vec::new();
     for key in planned.touched() {
         preconditions.push((id(key), current_rev(store, key, planned.stale).await));
     }
     let changes = planned.change.iter().map(|(key, members)| (id(key), json(&text(members))));
     let installs = planned.install.iter().map(|(key, method)| install(key, method, source, None));
-    Commit { changes: changes.collect(), installs: installs.collect(), preconditions, ..cycle(message) }
+    Commit {
+        changes: changes.collect(),
+        installs: installs.collect(),
+        preconditions,
+        ..cycle(lease, message)
+    }
 }
 
 /// The object's revision; one it never had when it has none or `stale`.
@@ -182,7 +258,8 @@ impl Revs {
 }
 
 async fn compare_objects(store: &impl Store, model: &Model) {
-    let listed = store.objects(None, 9).await.unwrap().items;
+    let mut listed = store.objects(None, 9).await.unwrap().items;
+    listed.retain(|object| object.id != id("nil") && object.id != id("system"));
     assert_eq!(listed.len(), model.objects.len());
     for ((key, expected), object) in model.objects.iter().zip(listed) {
         assert_eq!(object, store.object(&id(key)).await.unwrap());
@@ -243,7 +320,7 @@ async fn compare_versions(store: &impl Store, key: Key, method: Key, expected: O
     }
 }
 
-async fn compare_messages(store: &impl Store, model: &Model) {
+async fn compare_messages(store: &impl Store, model: &Model, server: &ServerName) {
     let targets = KEYS.into_iter().map(Some).chain([None]);
     for target in targets {
         for status in [None, Some(MessageStatus::Accepted), Some(MessageStatus::Completed)] {
@@ -256,5 +333,5 @@ async fn compare_messages(store: &impl Store, model: &Model) {
         }
     }
     let unfinished = model.messages.iter().filter(|message| !message.status.is_final());
-    assert_eq!(store.unfinished().await.unwrap(), unfinished.cloned().collect::<Vec<_>>());
+    assert_eq!(store.unfinished(server).await.unwrap(), unfinished.cloned().collect::<Vec<_>>());
 }

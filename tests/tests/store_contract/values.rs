@@ -1,10 +1,12 @@
 //! Short ways to write the domain's values.
 
+use std::time::Duration;
+
 use aura::object::{
     Digest, Invocation, InvocationId, InvocationOutcome, Json, Message, MessageStatus, MethodName,
     NewMessage, ObjectId, Provenance, Quota, QuotaOverride, Rev, Source, Timestamp,
 };
-use aura::store::{Commit, Install, NewObject, Store};
+use aura::store::{Accepted, Commit, Install, Lease, NewObject, ServerName, Store};
 
 pub fn id(key: &str) -> ObjectId {
     ObjectId::parse(key).unwrap()
@@ -61,9 +63,23 @@ pub fn completed(message: &Message) -> Message {
     }
 }
 
+pub fn server(name: &str) -> ServerName {
+    ServerName::parse(name).unwrap()
+}
+
+/// A new lease, far longer than any test.
+pub async fn join(store: &impl Store, name: &str) -> Lease {
+    store.join(&server(name), Duration::from_hours(1)).await.unwrap()
+}
+
+pub async fn accept(store: &impl Store, lease: &Lease, message: &Message) {
+    assert!(matches!(store.accept(message, None, lease).await.unwrap(), Accepted::New));
+}
+
 /// A cycle that completes the message and changes nothing.
-pub fn cycle(message: &Message) -> Commit {
+pub fn cycle(lease: &Lease, message: &Message) -> Commit {
     Commit {
+        lease: lease.clone(),
         message: completed(message),
         changes: vec![],
         installs: vec![],

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::object::{InvocationId, Json, MessageId, MethodName, ObjectId, Rev, Source, Timestamp};
+use crate::store::{LeaseId, ServerName};
 
 /// A value kept as a JSON document.
 pub(super) struct Document<T>(pub T);
@@ -74,7 +75,7 @@ macro_rules! parsed_from_text {
         }
     )*};
 }
-parsed_from_text!(ObjectId, MethodName, Source);
+parsed_from_text!(MessageId, ObjectId, MethodName, Source);
 
 macro_rules! stored_as_text {
     ($($name:ident),*) => {$(
@@ -85,7 +86,7 @@ macro_rules! stored_as_text {
         }
     )*};
 }
-stored_as_text!(MethodName, Source);
+stored_as_text!(MethodName, ServerName, Source);
 
 macro_rules! stored_as_uuid {
     ($($name:ident),*) => {$(
@@ -96,4 +97,4 @@ macro_rules! stored_as_uuid {
         }
     )*};
 }
-stored_as_uuid!(MessageId, InvocationId);
+stored_as_uuid!(MessageId, InvocationId, LeaseId);

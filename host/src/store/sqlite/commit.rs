@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::columns::Document;
-use super::{messages, methods, objects};
+use super::{lease, messages, methods, objects};
 use crate::object::{Invocation, InvocationId};
 use crate::store::{Commit, Result, StoreError};
 
@@ -12,6 +12,10 @@ pub(super) fn apply(image: &Connection, commit: Commit) -> Result<()> {
     // First, so that a cycle sent again after it was applied is not mistaken for one that lost a race.
     if messages::is_finished(image, commit.message.message_id)? {
         return Err(StoreError::AlreadyFinished(commit.message.message_id));
+    }
+    lease::require(image, &commit.lease)?;
+    if !commit.preconditions.is_empty() {
+        messages::require_turn(image, &commit.message)?;
     }
     for (object, rev) in &commit.preconditions {
         objects::require_rev(image, object, rev)?;
@@ -23,11 +27,13 @@ pub(super) fn apply(image: &Connection, commit: Commit) -> Result<()> {
     for install in commit.installs {
         methods::install(image, install)?;
     }
-    for invocation in &commit.invocations {
-        image
-            .prepare_cached("INSERT INTO Invocations (id, record) VALUES (?1, ?2)")?
-            .execute(params![invocation.invocation_id, Document(invocation)])?;
-    }
+    commit.invocations.iter().try_for_each(|invocation| record(image, invocation))
+}
+
+pub(super) fn record(image: &Connection, invocation: &Invocation) -> Result<()> {
+    image
+        .prepare_cached("INSERT INTO Invocations (id, record) VALUES (?1, ?2)")?
+        .execute(params![invocation.invocation_id, Document(invocation)])?;
     Ok(())
 }
 

@@ -6,16 +6,17 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::{attributes, methods, objects};
-use crate::object::{Method, MethodName, ObjectId};
+use crate::object::{Method, MethodName, ObjectId, Rev};
 use crate::store::{MAX_LINEAGE, Resolution, Result, StoreError};
 
-/// `lineage`: the object with key `?1` and its prototypes, each once, at most `?2`. Rows leave a recursion
+/// `lineage`: the object with key `?1` and its prototypes, each once, at most one more than allowed.
+/// Rows leave a recursion
 /// without `ORDER BY` in the order they entered it, so the search is breadth-first and ties go by position.
 const LINEAGE: &str = "WITH RECURSIVE lineage (object) AS (
     SELECT number FROM UvmObjects WHERE key = ?1
     UNION
     SELECT link.prototype FROM lineage CROSS JOIN PrototypeLinks AS link ON link.object = lineage.object
-    LIMIT ?2
+    LIMIT 1 + ?2
 )";
 
 pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
@@ -28,7 +29,8 @@ pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName
         methods::COLUMNS
     ))?;
     let mut rows = statement.query(params![receiver, MAX_LINEAGE, name])?;
-    let (mut object, mut method, mut prototypes) = (None, None, Vec::new());
+    let (mut object, mut method) = (None, None);
+    let (mut lineage, mut prototypes): (Vec<(ObjectId, Rev)>, _) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         if method.is_none() && row.get_ref(4)? != ValueRef::Null {
             method = Some(methods::from_row(row.get(1)?, row, 4)?);
@@ -36,11 +38,17 @@ pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName
         if object.is_none() {
             object = Some(objects::from_row(image, row)?);
         } else {
+            lineage.push((row.get(1)?, row.get(2)?));
             prototypes.push(row.get(3)?);
         }
     }
     let receiver = object.ok_or_else(|| StoreError::ObjectNotFound(receiver.clone()))?;
-    Ok(Resolution { receiver, inherited: attributes::inherited(prototypes)?, method })
+    require_short(&receiver.id, lineage.len())?;
+    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(prototypes)?, method })
+}
+
+fn require_short(id: &ObjectId, prototypes: usize) -> Result<()> {
+    if prototypes < MAX_LINEAGE as usize { Ok(()) } else { Err(StoreError::LineageTooLong(id.clone())) }
 }
 
 /// The methods the object understands, in order of resolution, without those a nearer one hides.
@@ -51,6 +59,7 @@ pub(super) fn methods(image: &Connection, id: &ObjectId) -> Result<Vec<Method>> 
     ))?;
     let lineage: Vec<ObjectId> =
         statement.query_map(params![id, MAX_LINEAGE], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    require_short(id, lineage.len() - 1)?;
     let (mut seen, mut all) = (HashSet::new(), Vec::new());
     for object in &lineage {
         let visible =

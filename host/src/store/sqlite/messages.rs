@@ -3,12 +3,17 @@
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use super::columns::Document;
-use super::page;
+use super::{lease, page};
 use crate::object::{Message, MessageId, MessageStatus};
-use crate::store::{Accepted, MessageFilter, Page, Result};
+use crate::store::{Accepted, Lease, MessageFilter, Page, Result, ServerName, StoreError};
 
 /// Takes the message in, unless its key or the message itself was taken in before.
-pub(super) fn accept(image: &Connection, message: &Message, key: Option<&str>) -> Result<Accepted> {
+pub(super) fn accept(
+    image: &Connection,
+    message: &Message,
+    key: Option<&str>,
+    lease: &Lease,
+) -> Result<Accepted> {
     let before = find(
         image,
         "SELECT record FROM Messages WHERE idempotency_key = ?1 OR id = ?2",
@@ -17,18 +22,60 @@ pub(super) fn accept(image: &Connection, message: &Message, key: Option<&str>) -
     if let Some(before) = before {
         return Ok(Accepted::Before(before));
     }
+    lease::require(image, lease)?;
+    insert(image, message, key, Some(&lease.server))?;
+    Ok(Accepted::New)
+}
+
+/// Takes in a message as it is. One that is not finished waits for a server.
+pub(super) fn put(image: &Connection, message: &Message, key: Option<&str>) -> Result<()> {
+    insert(image, message, key, None)
+}
+
+fn insert(
+    image: &Connection,
+    message: &Message,
+    key: Option<&str>,
+    server: Option<&ServerName>,
+) -> Result<()> {
     image
         .prepare_cached(
-            "INSERT INTO Messages (id, idempotency_key, target, status, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO Messages (id, idempotency_key, target, status, record, server)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             message.message_id,
             key,
             message.target_object_id,
             message.status.as_str(),
-            Document(message)
+            Document(message),
+            server
         ])?;
-    Ok(Accepted::New)
+    Ok(())
+}
+
+/// Replaces the record of a message that is not finished.
+pub(super) fn note(image: &Connection, message: &Message, lease: &Lease) -> Result<()> {
+    lease::require(image, lease)?;
+    let noted = image
+        .prepare_cached(
+            "UPDATE Messages SET status = ?2, record = ?3
+             WHERE id = ?1 AND status IN ('accepted', 'running')",
+        )?
+        .execute(params![message.message_id, message.status.as_str(), Document(message)])?;
+    if noted == 0 { Err(StoreError::AlreadyFinished(message.message_id)) } else { Ok(()) }
+}
+
+/// Fails while an earlier message for the same object is unfinished.
+pub(super) fn require_turn(image: &Connection, message: &Message) -> Result<()> {
+    let earlier: Option<MessageId> = image
+        .prepare_cached(
+            "SELECT id FROM Messages WHERE target = ?1 AND id < ?2 AND status IN ('accepted', 'running')
+             ORDER BY id LIMIT 1",
+        )?
+        .query_row(params![message.target_object_id, message.message_id], |row| row.get(0))
+        .optional()?;
+    earlier.map_or(Ok(()), |earlier| Err(StoreError::NotItsTurn(earlier)))
 }
 
 /// Replaces the record of a message, or makes it.
@@ -87,20 +134,18 @@ pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Page<Me
 }
 
 /// Oldest first.
-pub(super) fn unfinished(image: &Connection) -> Result<Vec<Message>> {
-    collect(image, "SELECT record FROM Messages WHERE status IN ('accepted', 'running') ORDER BY id", [])
+pub(super) fn unfinished(image: &Connection, server: &ServerName) -> Result<Vec<Message>> {
+    let messages = image
+        .prepare_cached(
+            "SELECT record FROM Messages WHERE status IN ('accepted', 'running') AND server = ?1 ORDER BY id",
+        )?
+        .query_map([server], |row| Ok(row.get::<_, Document<_>>(0)?.0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(messages)
 }
 
 fn find(image: &Connection, sql: &str, parameters: impl Params) -> Result<Option<Message>> {
     let found =
         image.prepare_cached(sql)?.query_row(parameters, |row| row.get::<_, Document<_>>(0)).optional()?;
     Ok(found.map(|record| record.0))
-}
-
-fn collect(image: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<Message>> {
-    let messages = image
-        .prepare_cached(sql)?
-        .query_map(parameters, |row| Ok(row.get::<_, Document<_>>(0)?.0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(messages)
 }

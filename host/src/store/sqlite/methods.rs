@@ -67,6 +67,22 @@ pub(super) fn install(image: &Connection, install: Install) -> Result<Method> {
         provenance,
         installed_at: Timestamp::now(),
     };
+    insert(image, object, &method)?;
+    Ok(method)
+}
+
+/// Takes in a version as it is, which is the one that runs from now on.
+pub(super) fn put(image: &Connection, method: &Method) -> Result<()> {
+    let object = objects::number(image, &method.object)?;
+    image
+        .prepare_cached(
+            "UPDATE MethodVersions SET current = 0 WHERE object = ?1 AND name = ?2 AND current = 1",
+        )?
+        .execute(params![object, method.name])?;
+    insert(image, object, method)
+}
+
+fn insert(image: &Connection, object: i64, method: &Method) -> Result<()> {
     image
         .prepare_cached(
             "INSERT INTO MethodVersions (object, name, version, current, source, quota, provenance, installed_at)
@@ -81,7 +97,7 @@ pub(super) fn install(image: &Connection, install: Install) -> Result<Method> {
             Document(&method.provenance),
             method.installed_at,
         ])?;
-    Ok(method)
+    Ok(())
 }
 
 /// Changes the quota of the version that runs.

@@ -8,6 +8,8 @@ mod attributes;
 mod columns;
 mod commit;
 mod error;
+mod examine;
+mod lease;
 mod lineage;
 mod messages;
 mod methods;
@@ -15,16 +17,22 @@ mod objects;
 mod open;
 mod page;
 mod readers;
+mod transfer;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Accepted, Commit, Install, MessageFilter, NewObject, Page, Resolution, Result, Store};
+use super::{
+    Accepted, Check, Commit, Entry, Imported, Install, Lease, MessageFilter, NewObject, Page, Resolution,
+    Result, ServerName, Store,
+};
 use crate::object::{
     Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
     Rev,
@@ -59,6 +67,11 @@ impl Store for SqliteStore {
         self.readers.read(objects::ping)
     }
 
+    async fn examine(&self) -> Vec<Check> {
+        let looked = self.readers.read_long(|image| Ok(examine::all(image))).await;
+        looked.unwrap_or_else(|error| vec![Check { what: "image".to_owned(), found: Err(error.to_string()) }])
+    }
+
     async fn create_object(&self, object: NewObject) -> Result<Object> {
         self.writer.run(move |image| objects::create(image, &object)).await
     }
@@ -75,6 +88,18 @@ impl Store for SqliteStore {
     async fn patch_attributes(&self, id: &ObjectId, patch: &Json, if_match: Option<&Rev>) -> Result<Object> {
         let (id, patch, if_match) = (id.clone(), patch.clone(), if_match.cloned());
         self.writer.run(move |image| objects::patch(image, &id, &patch, if_match.as_ref())).await
+    }
+
+    async fn set_prototypes(
+        &self,
+        id: &ObjectId,
+        prototypes: &[ObjectId],
+        if_match: Option<&Rev>,
+    ) -> Result<Object> {
+        let (id, prototypes, if_match) = (id.clone(), prototypes.to_vec(), if_match.cloned());
+        self.writer
+            .run(move |image| objects::set_prototypes(image, &id, &prototypes, if_match.as_ref()))
+            .await
     }
 
     async fn resolve(&self, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
@@ -106,9 +131,40 @@ impl Store for SqliteStore {
         self.writer.run(move |image| methods::set_quota(image, &id, &name, quota)).await
     }
 
-    async fn accept(&self, message: &Message, idempotency_key: Option<&str>) -> Result<Accepted> {
+    async fn join(&self, server: &ServerName, time: Duration) -> Result<Lease> {
+        let server = server.clone();
+        self.writer.run(move |image| lease::join(image, &server, time)).await
+    }
+
+    async fn renew(&self, lease: &Lease, time: Duration) -> Result<()> {
+        let lease = lease.clone();
+        self.writer.run(move |image| lease::renew(image, &lease, time)).await
+    }
+
+    async fn leave(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.writer.run(move |image| lease::leave(image, &lease)).await
+    }
+
+    async fn take_over(&self, lease: &Lease) -> Result<usize> {
+        let lease = lease.clone();
+        self.writer.run(move |image| lease::take_over(image, &lease)).await
+    }
+
+    async fn accept(
+        &self,
+        message: &Message,
+        idempotency_key: Option<&str>,
+        lease: &Lease,
+    ) -> Result<Accepted> {
         let (message, key) = (message.clone(), idempotency_key.map(str::to_owned));
-        self.writer.run(move |image| messages::accept(image, &message, key.as_deref())).await
+        let lease = lease.clone();
+        self.writer.run(move |image| messages::accept(image, &message, key.as_deref(), &lease)).await
+    }
+
+    async fn note(&self, message: &Message, lease: &Lease) -> Result<()> {
+        let (message, lease) = (message.clone(), lease.clone());
+        self.writer.run(move |image| messages::note(image, &message, &lease)).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>> {
@@ -120,8 +176,9 @@ impl Store for SqliteStore {
         self.readers.read_long(move |image| messages::list(image, &filter)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Message>> {
-        self.readers.read_long(messages::unfinished).await
+    async fn unfinished(&self, server: &ServerName) -> Result<Vec<Message>> {
+        let server = server.clone();
+        self.readers.read_long(move |image| messages::unfinished(image, &server)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<()> {
@@ -130,5 +187,14 @@ impl Store for SqliteStore {
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>> {
         self.readers.read(|image| commit::invocation(image, id))
+    }
+
+    async fn export(&self, to: mpsc::Sender<Entry>) -> Result<()> {
+        self.readers.read_long(move |image| transfer::export(image, &to)).await
+    }
+
+    /// Other writes wait meanwhile.
+    async fn import(&self, mut from: mpsc::Receiver<Entry>) -> Result<Imported> {
+        self.writer.run(move |image| transfer::import(image, &mut from)).await
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{attributes, page};
 use crate::object::{Json, MethodName, Object, ObjectId, Rev};
-use crate::store::{MAX_PROTOTYPES, NewObject, Page, Result, StoreError};
+use crate::store::{MAX_ATTRIBUTE_BYTES, MAX_PROTOTYPES, NewObject, Page, Result, StoreError};
 
 /// The columns [`from_row`] reads, of `UvmObjects AS object`.
 pub(super) const COLUMNS: &str = "object.number, object.key, object.rev, object.attributes";
@@ -28,11 +28,8 @@ pub(super) fn genesis(image: &Connection) -> Result<Vec<ObjectId>> {
 }
 
 pub(super) fn create(image: &Connection, new: &NewObject) -> Result<Object> {
-    let count = new.prototypes.len();
-    if count > MAX_PROTOTYPES {
-        return Err(StoreError::TooManyPrototypes { object: new.id.clone(), count });
-    }
-    let prototypes = new.prototypes.iter().map(|id| number(image, id)).collect::<Result<Vec<_>>>()?;
+    require_size(&new.id, &new.attributes)?;
+    let prototypes = numbers(image, &new.id, &new.prototypes)?;
     let inserted = image
         .prepare_cached(
             "INSERT INTO UvmObjects (key, rev, attributes) VALUES (?1, 1, ?2)
@@ -43,12 +40,42 @@ pub(super) fn create(image: &Connection, new: &NewObject) -> Result<Object> {
     let Some(object) = inserted else {
         return Err(StoreError::ObjectExists(new.id.clone()));
     };
+    link(image, object, prototypes)?;
+    read(image, &new.id)
+}
+
+/// The numbers of an object's prototypes-to-be.
+fn numbers(image: &Connection, id: &ObjectId, prototypes: &[ObjectId]) -> Result<Vec<i64>> {
+    let count = prototypes.len();
+    if count > MAX_PROTOTYPES {
+        return Err(StoreError::TooManyPrototypes { object: id.clone(), count });
+    }
+    prototypes.iter().map(|id| number(image, id)).collect()
+}
+
+fn link(image: &Connection, object: i64, prototypes: Vec<i64>) -> Result<()> {
     let mut link = image
         .prepare_cached("INSERT INTO PrototypeLinks (object, position, prototype) VALUES (?1, ?2, ?3)")?;
     for (position, prototype) in (0_u32..).zip(prototypes) {
         link.execute(params![object, position, prototype])?;
     }
-    read(image, &new.id)
+    Ok(())
+}
+
+pub(super) fn set_prototypes(
+    image: &Connection,
+    id: &ObjectId,
+    prototypes: &[ObjectId],
+    if_match: Option<&Rev>,
+) -> Result<Object> {
+    if let Some(expected) = if_match {
+        require_rev(image, id, expected)?;
+    }
+    let object = touch(image, id)?;
+    let prototypes = numbers(image, id, prototypes)?;
+    image.prepare_cached("DELETE FROM PrototypeLinks WHERE object = ?1")?.execute([object])?;
+    link(image, object, prototypes)?;
+    read(image, id)
 }
 
 pub(super) fn read(image: &Connection, id: &ObjectId) -> Result<Object> {
@@ -90,6 +117,7 @@ pub(super) fn patch(
 }
 
 pub(super) fn replace_attributes(image: &Connection, id: &ObjectId, attributes: &Json) -> Result<()> {
+    require_size(id, attributes)?;
     let changed = image
         .prepare_cached("UPDATE UvmObjects SET attributes = ?2, rev = rev + 1 WHERE key = ?1")?
         .execute(params![id, attributes])?;
@@ -107,6 +135,14 @@ pub(super) fn require_rev(image: &Connection, id: &ObjectId, expected: &Rev) -> 
         Some(rev) if rev == *expected => Ok(()),
         Some(_) => Err(StoreError::Conflict(id.clone())),
     }
+}
+
+fn require_size(id: &ObjectId, attributes: &Json) -> Result<()> {
+    let bytes = attributes.get().len();
+    if bytes <= MAX_ATTRIBUTE_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::AttributesTooLarge { object: id.clone(), bytes })
 }
 
 /// Gives the object its next revision; answers its number.

@@ -11,8 +11,11 @@ use super::error::explain;
 use crate::store::{Result, StoreError};
 
 /// In order; each takes the schema from its index to the next version.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_living_image.sql"), include_str!("migrations/0002_messages_by_id.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_living_image.sql"),
+    include_str!("migrations/0002_messages_by_id.sql"),
+    include_str!("migrations/0003_servers.sql"),
+];
 
 /// "AURA": tells an image from the databases of other programs.
 const APPLICATION_ID: i64 = 0x4155_5241;

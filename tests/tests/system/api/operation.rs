@@ -129,21 +129,6 @@ async fn send_without_waiting_prints_the_id_and_nothing_else() {
     assert_eq!(refused.stderr, "error: ObjectNotFound: object 'UvmObjects/nobody' does not exist\n");
 }
 
-#[test]
-fn a_folder_is_served_by_one_server() {
-    let server = Server::start_with(&[NOWHERE]);
-    let second = server.cli().run(&["serve", "--port", "0"]);
-    assert_eq!((second.code, second.stdout.as_str()), (Some(1), ""), "{second:?}");
-    let folder = server.cli().folder().join("data");
-    let begin = format!("error: The folder {} is served already, by process ", folder.display());
-    let rest = second.stderr.strip_prefix(&begin).unwrap_or_else(|| panic!("{}", second.stderr));
-    assert!(rest.contains(" at http://127.0.0.1:"), "{rest}");
-    assert!(rest.ends_with(". Stop that one, or choose another folder with --data.\n"), "{rest}");
-    let listed = server.cli().run(&["object", "list"]);
-    assert_eq!(listed.stdout, "UvmObjects/nil\nUvmObjects/system\n", "the first goes on");
-    drop(server.kill().restart());
-}
-
 /// Waits until the server has logged a text.
 async fn logged(server: &Server, text: &str) {
     let log = server.cli().folder().join("log");

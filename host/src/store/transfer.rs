@@ -1,0 +1,39 @@
+//! An image on its way from one store to another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::object::{Invocation, Json, Message, Method, ObjectId};
+
+/// A piece of an image. As JSON: an object with the variant's name as its only member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Entry {
+    Object {
+        id: ObjectId,
+        attributes: Json,
+    },
+    /// Of an object that has any, in the order in which they are searched.
+    Prototypes {
+        object: ObjectId,
+        prototypes: Vec<ObjectId>,
+    },
+    /// A version of a method; those of one name in order, so that the last one is the one that runs.
+    Method(Method),
+    Message {
+        message: Message,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idempotency_key: Option<String>,
+    },
+    Invocation(Invocation),
+    /// Nothing follows; what came before it, counted.
+    End(Imported),
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    pub objects: u64,
+    pub versions: u64,
+    pub messages: u64,
+    pub invocations: u64,
+}
