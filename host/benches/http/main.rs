@@ -2,6 +2,8 @@
 //! each call and keeps nothing; the same client for both.
 
 mod contestants;
+#[path = "../support/served.rs"]
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 

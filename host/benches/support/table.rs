@@ -62,20 +62,25 @@ impl fmt::Display for Table {
             let cells = (0..self.contestants.len()).map(|contestant| row.cell(contestant));
             lines.push([row.name.clone()].into_iter().chain(cells).collect());
         }
-        let columns = self.contestants.len() + 1;
-        let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(widest).collect();
-        for (number, line) in lines.iter().enumerate() {
-            write!(f, "| {:<1$} |", line[0], widths[0])?;
-            for (cell, width) in line.iter().zip(&widths).skip(1) {
-                write!(f, " {cell:>width$} |")?;
-            }
-            writeln!(f)?;
-            if number == 0 {
-                let rules = widths.iter().skip(1).map(|width| format!("{:->1$}:|", "", width + 1));
-                writeln!(f, "|{:-<1$}|{2}", "", widths[0] + 2, rules.collect::<String>())?;
-            }
-        }
-        write!(f, "In brackets: how many times better {} is.", self.contestants[0])
+        align(f, &lines)?;
+        write!(f, "\nIn brackets: how many times better {} is.", self.contestants[0])
     }
+}
+
+/// A table in Markdown, of the heads of the columns and the rows below: names to the left, figures to the right.
+pub fn align(f: &mut fmt::Formatter<'_>, lines: &[Vec<String>]) -> fmt::Result {
+    let widest = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(widest).collect();
+    for (number, line) in lines.iter().enumerate() {
+        write!(f, "| {:<1$} |", line[0], widths[0])?;
+        for (cell, width) in line.iter().zip(&widths).skip(1) {
+            write!(f, " {cell:>width$} |")?;
+        }
+        writeln!(f)?;
+        if number == 0 {
+            let rules = widths.iter().skip(1).map(|width| format!("{:->1$}:|", "", width + 1));
+            writeln!(f, "|{:-<1$}|{2}", "", widths[0] + 2, rules.collect::<String>())?;
+        }
+    }
+    Ok(())
 }
