@@ -10,17 +10,19 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 28] = [
+const SETTINGS: [(&str, &str); 30] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
     ("AURA_URL", ""),
     ("AURA_DATA", "./.aura"),
     ("AURA_STORE", "sqlite"),
-    ("ARANGO_HOST", ""),
-    ("ARANGO_USER", ""),
+    ("ARANGO_HOST", "http://localhost:8529"),
+    ("ARANGO_USER", "root"),
     ("ARANGO_PASS", ""),
     ("DB_NAME", "aura_live_image"),
+    ("ARANGO_SINGLE_SERVER", ""),
+    ("ARANGO_TIMEOUT_S", "30"),
     ("EXECUTION_SANDBOX_URL", ""),
     ("AURA_MIND", "ollama"),
     ("OLLAMA_HOST", "http://localhost:11434"),
@@ -42,6 +44,8 @@ const SETTINGS: [(&str, &str); 28] = [
 ];
 
 const SECRETS: [&str; 3] = ["AURA_API_TOKEN", "ARANGO_PASS", "OPENAI_API_KEY"];
+
+const MASK: &str = "********";
 
 /// A setting given on the command line.
 pub type Flag = (String, String);
@@ -104,8 +108,7 @@ impl Layers {
     pub fn settings(&self) -> Vec<Setting> {
         let shown = |name: &'static str| {
             let Value { text, origin } = self.get(name);
-            let secret = SECRETS.contains(&name) && !text.is_empty();
-            Setting { name, value: if secret { "********".to_owned() } else { text }, origin }
+            Setting { name, value: masked(name, text), origin }
         };
         SETTINGS.iter().map(|(name, _)| shown(name)).collect()
     }
@@ -156,6 +159,19 @@ fn environment() -> Result<HashMap<String, String>, ConfigError> {
         values.insert(name.to_owned(), text);
     }
     Ok(values)
+}
+
+/// The value as it may be shown: without secrets, and without the password in a URL.
+pub fn masked(name: &str, text: String) -> String {
+    if SECRETS.contains(&name) && !text.is_empty() {
+        return MASK.to_owned();
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rfind('@') {
+        Some(end) => format!("{scheme}://{MASK}{}", &rest[end..]),
+        None => text,
+    }
 }
 
 /// Other programs have their settings in `.env` too, so unknown names are none of our business.

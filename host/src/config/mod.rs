@@ -2,6 +2,7 @@
 //!
 //! [`Config::load`] reads all of it once, at the start. Nothing else in the program reads the environment.
 
+mod arango;
 mod layers;
 
 use std::fmt;
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use arango::ArangoConfig;
 pub use layers::{Flag, Origin};
-use layers::{Layers, Value};
+use layers::{Layers, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Quota, QuotaOverride};
@@ -49,6 +51,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where the Living Image is.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// In one file in the data folder.
+    Sqlite,
+    Arango(ArangoConfig),
+}
+
 /// One setting as it is in force; a secret's value is masked.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -75,7 +85,7 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What the convention `NO_COLOR` asks for.
     pub no_color: bool,
-    store: String,
+    pub store: StoreConfig,
     sandbox_url: Option<String>,
     settings: Vec<Setting>,
 }
@@ -103,7 +113,7 @@ impl Config {
 
     /// Whether this version can do what is set. Client commands need nothing of it.
     pub fn check_parts(&self) -> Result<(), ConfigError> {
-        if self.store != "sqlite" {
+        if matches!(self.store, StoreConfig::Arango(_)) {
             return Err(ConfigError::Unusable(
                 "AURA_STORE=arango: this version has only the embedded store. Use AURA_STORE=sqlite.".into(),
             ));
@@ -149,9 +159,7 @@ impl Config {
                 _ => None,
             })?,
             no_color: layers.optional("NO_COLOR").is_some(),
-            store: parse(layers, "AURA_STORE", "use sqlite or arango", |text| {
-                matches!(text, "sqlite" | "arango").then(|| text.to_owned())
-            })?,
+            store: store(layers)?,
             sandbox_url: layers.optional("EXECUTION_SANDBOX_URL"),
             settings: layers.settings(),
         })
@@ -185,7 +193,7 @@ fn parse<T>(
     let Value { text, origin } = layers.get(name);
     read(&text).ok_or_else(|| ConfigError::Invalid {
         name,
-        value: text.chars().take(64).collect(),
+        value: masked(name, text).chars().take(64).collect(),
         origin,
         expected: expected.to_owned(),
     })
@@ -197,19 +205,33 @@ fn http_url(text: &str) -> Option<String> {
         .then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// `OLLAMA_HOST` may lack scheme and port, and may be the address a server was told to listen on.
-fn ollama_url(text: &str) -> Option<String> {
+/// The URL of a service, of which scheme and port may be lacking, and which may be the address that its server was
+/// told to listen on.
+fn service_url(text: &str, port: u16) -> Option<String> {
     if text.contains("://") {
         return http_url(text);
     }
     let mut url = reqwest::Url::parse(&format!("http://{text}")).ok()?;
     if url.port().is_none() {
-        url.set_port(Some(11434)).ok()?;
+        url.set_port(Some(port)).ok()?;
     }
     if url.host_str() == Some("0.0.0.0") {
         url.set_host(Some("127.0.0.1")).ok()?;
     }
     Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn ollama_url(text: &str) -> Option<String> {
+    service_url(text, 11434)
+}
+
+fn store(layers: &Layers) -> Result<StoreConfig, ConfigError> {
+    let distributed = parse(layers, "AURA_STORE", "use sqlite or arango", |text| match text {
+        "sqlite" => Some(false),
+        "arango" => Some(true),
+        _ => None,
+    })?;
+    if distributed { Ok(StoreConfig::Arango(arango::arango(layers)?)) } else { Ok(StoreConfig::Sqlite) }
 }
 
 fn mind(layers: &Layers) -> Result<MindConfig, ConfigError> {
@@ -325,6 +347,14 @@ mod tests {
             let error = config(&Layers::for_test(&[], &[(name, value)], &[], &[])).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let layers = Layers::for_test(&[], &[("OLLAMA_HOST", "https://me:hush@mind.example/x@y")], &[], &[]);
+        let config = config(&layers).unwrap();
+        let shown = config.origins().iter().find(|setting| setting.name == "OLLAMA_HOST").unwrap();
+        assert_eq!(shown.value, "https://********@mind.example/x@y");
     }
 
     #[test]
