@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
@@ -20,8 +21,9 @@ use crate::{Client, ScriptedMind};
 const KEPT: [&str; 5] = ["AURA_CACHE", "AURA_GUEST", "HOME", "PATH", "XDG_CACHE_HOME"];
 
 /// A folder for one instance and the settings that its commands get.
+#[derive(Clone)]
 pub struct Instance {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     settings: Vec<(String, String)>,
 }
 
@@ -37,7 +39,8 @@ impl Instance {
     #[must_use]
     pub fn new(settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self { folder: tempfile::tempdir().expect("a folder for the image"), settings: settings.collect() }
+        let folder = tempfile::tempdir().expect("a folder for the image");
+        Self { folder: Arc::new(folder), settings: settings.collect() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -127,6 +130,21 @@ impl Server {
         Self { process, client: Client::new(url), instance }
     }
 
+    /// A second server on the same image.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::serve(self.instance.clone())
+    }
+
+    /// Stops its clock, as when a laptop sleeps.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub fn wake(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -144,8 +162,12 @@ impl Server {
 
     /// Asks it to stop, as a service manager does, and does not wait for it.
     pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.process.child.id().cast_signed());
-        kill(id, Signal::SIGTERM).expect("the server runs");
+        kill(id, signal).expect("the server runs");
     }
 
     /// Waits until it has ended.

@@ -17,6 +17,10 @@ const CYCLE: &str = "aura_cycle_duration_seconds";
 const FUEL: &str = "aura_fuel_used_total";
 const GENERATIONS: &str = "aura_generations_total";
 const COMMITS_LOST: &str = "aura_commits_lost_total";
+const LEASES_LOST: &str = "aura_leases_lost_total";
+const TRANSACTIONS: &str = "aura_store_transactions_total";
+const WRITES: &str = "aura_store_writes_total";
+const TRANSACTION: &str = "aura_store_transaction_seconds";
 const QUEUE_RUNNING: &str = "aura_queue_running";
 const QUEUE_WAITING: &str = "aura_queue_waiting";
 const QUEUE_CAPACITY: &str = "aura_queue_capacity";
@@ -41,6 +45,9 @@ impl Metrics {
 fn start() -> PrometheusHandle {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(CYCLE.to_owned()), &CYCLE_BUCKETS)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Full(TRANSACTION.to_owned()), &CYCLE_BUCKETS)
+        })
         .unwrap_or_default()
         .build_recorder();
     let handle = recorder.handle();
@@ -52,7 +59,18 @@ fn start() -> PrometheusHandle {
     describe_histogram!(CYCLE, "Seconds from the first work on a message to its final state.");
     describe_counter!(FUEL, "WebAssembly fuel used by finished messages.");
     describe_counter!(GENERATIONS, "Answers of the mind by what became of them.");
-    describe_counter!(COMMITS_LOST, "Cycles that came into conflict with another and were run again.");
+    describe_counter!(
+        COMMITS_LOST,
+        "Commits that were refused, by cause: conflict with another cycle, an earlier message whose turn it was, a \
+         lost lease, a store that was away. All but those of a lost lease were tried again."
+    );
+    describe_counter!(LEASES_LOST, "Times that another server took over the messages of this one.");
+    describe_counter!(
+        TRANSACTIONS,
+        "Transactions of the store, each on disk before anything of it was answered."
+    );
+    describe_counter!(WRITES, "Writes that shared those transactions.");
+    describe_histogram!(TRANSACTION, "Seconds that a transaction took, disk included.");
     describe_gauge!(QUEUE_RUNNING, "Messages being worked on.");
     describe_gauge!(QUEUE_WAITING, "Messages waiting.");
     describe_gauge!(QUEUE_CAPACITY, "Messages that may run or wait before new ones are refused.");

@@ -12,7 +12,7 @@ use super::input::{Asked, At, Sent, if_match};
 use super::messages::page_size;
 use super::problem::Problem;
 use crate::object::{Json, Object, ObjectId};
-use crate::store::{NewObject, Page};
+use crate::store::{NewObject, Page, StoreError};
 
 /// An object to be created.
 #[derive(Deserialize, ToSchema)]
@@ -41,6 +41,15 @@ pub struct AttributesBody {
 fn attributes(json: Json) -> Result<Json, Problem> {
     json.into_object()
         .map_err(|error| Problem::invalid(format!("The field 'attributes' is not valid: it {error}.")))
+}
+
+/// The prototypes of an object.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrototypesBody {
+    /// Ids of existing objects, in the order in which they are searched.
+    #[schema(value_type = Vec<String>, example = json!(["UvmObjects/system"]))]
+    prototypes: Vec<ObjectId>,
 }
 
 /// An object with its revision as the `ETag`.
@@ -126,10 +135,36 @@ pub async fn patch(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let patch = attributes(body.attributes)?;
-    let patched = api.orchestrator.patch_attributes(&id, &patch, expected.as_ref()).await;
-    let object = patched.map_err(|error| {
-        let problem = Problem::from(error);
-        if expected.is_some() { problem.of_precondition() } else { problem }
-    })?;
-    Ok(tagged(object))
+    changed(api.orchestrator.patch_attributes(&id, &patch, expected.as_ref()).await, expected.is_some())
+}
+
+/// Replaces the prototypes.
+#[utoipa::path(
+    put, path = "/objects/{key}/prototypes", operation_id = "set_prototypes", tag = "objects",
+    request_body = PrototypesBody,
+    params(
+        ("key" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "Change only this revision; otherwise 412"),
+    ),
+    responses((status = 200, description = "The object as it is now", body = ref("#/components/schemas/Object"),
+        headers(("ETag" = String, description = "The revision"))))
+)]
+pub async fn set_prototypes(
+    State(api): Shared,
+    At(id): At<ObjectId>,
+    headers: HeaderMap,
+    Sent(body): Sent<PrototypesBody>,
+) -> Result<Response, Problem> {
+    let expected = if_match(&headers)?;
+    let outcome = api.orchestrator.set_prototypes(&id, &body.prototypes, expected.as_ref()).await;
+    changed(outcome, expected.is_some())
+}
+
+/// The answer to a change that may have been asked for at one revision only.
+fn changed(outcome: Result<Object, StoreError>, conditional: bool) -> Result<Response, Problem> {
+    match outcome {
+        Ok(object) => Ok(tagged(object)),
+        Err(error) if conditional => Err(Problem::from(error).of_precondition()),
+        Err(error) => Err(error.into()),
+    }
 }

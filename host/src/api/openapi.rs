@@ -70,6 +70,7 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::all))
         .routes(routes!(objects::list, objects::create))
         .routes(routes!(objects::show, objects::patch))
+        .routes(routes!(objects::set_prototypes))
         .routes(routes!(methods::list))
         .routes(routes!(methods::show, methods::install))
         .routes(routes!(methods::versions))

@@ -44,6 +44,14 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Replace the prototypes of an object
+    Link {
+        object: ObjectId,
+        /// The objects it inherits from, searched in this order; none: it inherits nothing
+        prototypes: Vec<ObjectId>,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Deserialize, Serialize)]
@@ -66,6 +74,10 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Set { object, attributes, output } => {
             let body = format!("{{\"attributes\":{attributes}}}");
             show(&client.send(Method::PATCH, &path(&object), body).await?, output)
+        }
+        Command::Link { object, prototypes, output } => {
+            let (path, body) = (format!("{}/prototypes", path(&object)), json!({ "prototypes": prototypes }));
+            show(&client.send(Method::PUT, &path, body.to_string()).await?, output)
         }
     }
 }

@@ -18,10 +18,6 @@ use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
 use crate::store::{ServerName, Store};
 
-/// Messages running or waiting before new ones are refused.
-const QUEUE: usize = 1024;
-/// How long the other servers of the image wait for one that has gone silent.
-const LEASE_TIME: Duration = Duration::from_secs(15);
 /// Far longer than a small method takes, and nothing that a sender who waits would notice.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
@@ -114,7 +110,7 @@ async fn orchestrator(
     }
     let sandbox = parts::sandbox(config).await?;
     let workers = parts::workers()?;
-    let lease = store.join(server, LEASE_TIME).await?;
+    let lease = store.join(server, config.lease).await?;
     Ok(Orchestrator::new(Parts {
         store: Arc::new(store),
         sandbox: Arc::new(sandbox),
@@ -122,9 +118,9 @@ async fn orchestrator(
         workers,
         quota: config.quota,
         attempts: config.mind_attempts,
-        queue: QUEUE,
+        queue: config.queue,
         lease,
-        lease_time: LEASE_TIME,
+        lease_time: config.lease,
         at_once: AT_ONCE,
     }))
 }

@@ -10,12 +10,14 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 30] = [
+const SETTINGS: [(&str, &str); 32] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
     ("AURA_URL", ""),
     ("AURA_DATA", "./.aura"),
+    ("AURA_QUEUE", "1024"),
+    ("AURA_LEASE_S", "15"),
     ("AURA_STORE", "sqlite"),
     ("ARANGO_HOST", "http://localhost:8529"),
     ("ARANGO_USER", "root"),

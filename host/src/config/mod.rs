@@ -77,6 +77,10 @@ pub struct Config {
     pub data: PathBuf,
     pub mind: MindConfig,
     pub mind_attempts: u32,
+    /// Messages running or waiting before new ones are refused.
+    pub queue: usize,
+    /// How long the other servers of the image wait for one that has gone silent.
+    pub lease: Duration,
     pub quota: Quota,
     pub cache: PathBuf,
     /// The guest, if not the one of this build in the cache.
@@ -148,6 +152,12 @@ impl Config {
             mind: mind(layers)?,
             mind_attempts: parse(layers, "AURA_MIND_ATTEMPTS", "use 1 to 20", |text| {
                 text.parse().ok().filter(|attempts| (1..=20).contains(attempts))
+            })?,
+            queue: parse(layers, "AURA_QUEUE", "use 1 to 100000 messages", |text| {
+                text.parse().ok().filter(|messages| (1..=100_000).contains(messages))
+            })?,
+            lease: parse(layers, "AURA_LEASE_S", "use 1 to 600 seconds", |text| {
+                text.parse().ok().filter(|seconds| (1..=600).contains(seconds)).map(Duration::from_secs)
             })?,
             quota: quota(layers)?,
             cache: cache(layers)?,

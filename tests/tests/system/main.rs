@@ -4,6 +4,7 @@ mod api;
 mod bad_input;
 mod cli;
 mod determinism;
+mod durability;
 mod events;
 mod scenario;
 mod scenarios;

@@ -1,11 +1,9 @@
-//! Many messages at once, and servers that end in the middle of them.
+//! Many messages at once.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use aura_tests::{Client, Reply, ScriptedMind, Server};
 use futures::future::join_all;
-use tokio::task::JoinSet;
 
 use crate::api::{self, install};
 
@@ -78,64 +76,6 @@ async fn messages_to_one_object_run_in_the_order_accepted() {
     }
     let log: Vec<u32> = (0..30).collect();
     assert_eq!(attribute(client, "system", "log").await, serde_json::json!(log));
-}
-
-/// Kills the server again and again while messages come in, with and without waiting for their end: each one that
-/// was answered took effect exactly once, and each that took effect is there.
-#[tokio::test]
-async fn every_accepted_message_survives_the_servers_death_and_takes_effect_once() {
-    const BODY: &str = r#"{"target_object_id":"system","method_name":"count"}"#;
-    let mind = ScriptedMind::start().await;
-    let mut server = Server::start(&mind);
-    install(server.client(), "system", "count", "self.n = getattr(self, 'n', 0) + 1").await;
-    let mut answered = Vec::new();
-    for round in 0..12_u64 {
-        let client = server.client().clone();
-        let mut senders = JoinSet::new();
-        for sender in 0..8 {
-            let client = client.clone();
-            senders.spawn(async move {
-                let mut headers = vec![("content-type", "application/json")];
-                if sender % 2 == 0 {
-                    headers.push(("prefer", "wait=60"));
-                }
-                let mut ids = Vec::new();
-                // Until the server is gone.
-                while let Ok(answer) = client.try_request("POST", "/message", &headers, BODY.into()).await {
-                    assert!(matches!(answer.status, 200 | 202 | 503), "{}", answer.text);
-                    if answer.status != 503 {
-                        ids.push(answer.json()["message_id"].as_str().expect("an id").to_owned());
-                    }
-                }
-                ids
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(10 + 17 * round)).await;
-        server = server.kill().restart();
-        answered.extend(senders.join_all().await.into_iter().flatten());
-    }
-    let client = server.client();
-    for id in &answered {
-        assert_eq!(ended(client, id).await, "completed");
-    }
-    assert!(!answered.is_empty(), "no message came through");
-    while client.get("/messages?status=accepted").await.json()["messages"] != serde_json::json!([])
-        || client.get("/messages?status=running").await.json()["messages"] != serde_json::json!([])
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    // Those whose answer did not arrive count as well.
-    let (mut completed, mut after) = (HashSet::new(), String::new());
-    loop {
-        let page = client.get(&format!("/messages?status=completed&limit=1000{after}")).await.json();
-        for message in page["messages"].as_array().expect("messages") {
-            completed.insert(message["message_id"].as_str().expect("an id").to_owned());
-        }
-        let Some(next) = page["next"].as_str() else { break };
-        after = format!("&after={next}");
-    }
-    assert!(answered.iter().all(|id| completed.contains(id)));
-    assert_eq!(attribute(client, "system", "n").await, serde_json::json!(completed.len()));
 }
 
 #[tokio::test]

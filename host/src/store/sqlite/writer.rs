@@ -4,6 +4,7 @@
 //! and are answered when that one transaction is on disk. A job that fails undoes its own savepoint only.
 
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -116,11 +117,15 @@ fn next_batch(waiting: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn 
 }
 
 fn write(connection: &mut Connection, mut batch: Vec<Box<dyn Job>>) {
+    let begun = Instant::now();
     let failure = match transact(connection, &mut batch) {
         Ok(true) => None,
         Ok(false) => Some(UNDONE.to_owned()),
         Err(error) => Some(explain(&error)),
     };
+    metrics::counter!("aura_store_transactions_total").increment(1);
+    metrics::counter!("aura_store_writes_total").increment(batch.len() as u64);
+    metrics::histogram!("aura_store_transaction_seconds").record(begun.elapsed());
     for job in batch {
         job.answer(failure.as_deref());
     }
