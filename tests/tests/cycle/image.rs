@@ -188,13 +188,14 @@ impl Store for Image {
         Ok(Page { items: self.state().objects.values().cloned().collect(), more: false })
     }
 
-    async fn patch_attributes(
-        &self,
-        id: &ObjectId,
-        _patch: &Json,
-        _if_match: Option<&Rev>,
-    ) -> Result<Object> {
-        self.object(id).await
+    async fn patch_attributes(&self, id: &ObjectId, patch: &Json, _if_match: Option<&Rev>) -> Result<Object> {
+        let mut state = self.state();
+        let rev = state.next_rev();
+        let object = state.objects.get_mut(id).unwrap();
+        let mut attributes: Map<String, Value> = serde_json::from_str(object.attributes.get()).unwrap();
+        attributes.extend(serde_json::from_str::<Map<_, _>>(patch.get()).unwrap());
+        (object.attributes, object.rev) = (Json::of(&attributes).unwrap(), rev);
+        Ok(object.clone())
     }
 
     async fn set_prototypes(

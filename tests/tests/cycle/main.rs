@@ -6,4 +6,5 @@ mod learning;
 mod scene;
 mod script;
 mod sends;
+mod sharing;
 mod traffic;

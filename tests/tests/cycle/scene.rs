@@ -40,11 +40,20 @@ impl Scene {
     }
 
     pub fn with(image: Arc<Image>, queue: usize, at_once: Duration) -> Self {
+        // Servers that follow each other in a scene have one name, as those of one data folder.
+        Self::serve("server", image, queue, at_once)
+    }
+
+    /// Another server on the same image.
+    pub fn beside(&self) -> Self {
+        Self::serve("another", self.image.clone(), 1_000, PATIENCE)
+    }
+
+    fn serve(server: &str, image: Arc<Image>, queue: usize, at_once: Duration) -> Self {
         let (mind, sandbox) = (Arc::new(Script::new()), Interpreter::new());
         let gate = Arc::clone(&sandbox.gate);
-        // Servers that follow each other in a scene have one name, as those of one data folder.
-        let lease = Lease { server: ServerName::parse("server").unwrap(), id: LeaseId::fresh() };
-        image.state().leases.insert("server".to_owned(), lease.id);
+        let lease = Lease { server: ServerName::parse(server).unwrap(), id: LeaseId::fresh() };
+        image.state().leases.insert(server.to_owned(), lease.id);
         let orchestrator = Orchestrator::new(Parts {
             store: image.clone(),
             sandbox: Arc::new(sandbox),
