@@ -106,7 +106,11 @@ impl From<Fault> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Fault::from(error).into()
+        match error {
+            // No method did this.
+            StoreError::AttributesTooLarge { .. } => Self::invalid(error.to_string()),
+            error => Fault::from(error).into(),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ impl From<StoreError> for Fault {
                 Kind::Malformed
             }
             StoreError::LineageTooLong(_) => Kind::DepthLimit,
-            StoreError::AttributesTooLarge { .. } => Kind::MemoryLimit,
+            StoreError::AttributesTooLarge { .. } | StoreError::LineageTooLarge(_) => Kind::MemoryLimit,
             StoreError::AlreadyFinished(_) | StoreError::NotItsTurn(_) => Kind::Internal,
             StoreError::Fenced | StoreError::Unavailable(_) => Kind::StoreUnavailable,
         };

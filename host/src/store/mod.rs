@@ -31,6 +31,9 @@ pub const MAX_LINEAGE: u32 = 1_000;
 /// The most text the attributes of one object may have.
 pub const MAX_ATTRIBUTE_BYTES: usize = 16 << 20;
 
+/// The most text the attributes of an object and its prototypes may have together for it to receive messages.
+pub const MAX_LINEAGE_BYTES: usize = 32 << 20;
+
 /// The most objects or messages of one page, whatever limit is asked for, and the text they may hold together: a
 /// page ends early behind what goes beyond.
 pub const MAX_PAGE: u32 = 1_000;
@@ -59,6 +62,8 @@ pub enum StoreError {
     TooManyPrototypes { object: ObjectId, count: usize },
     #[error("object '{0}' has more than {MAX_LINEAGE} prototypes, counting those of its prototypes")]
     LineageTooLong(ObjectId),
+    #[error("the attributes of object '{0}' and its prototypes have more than {MAX_LINEAGE_BYTES} bytes")]
+    LineageTooLarge(ObjectId),
     #[error(
         "the attributes of object '{object}' would have {bytes} bytes; at most {MAX_ATTRIBUTE_BYTES} are allowed"
     )]

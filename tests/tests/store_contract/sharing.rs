@@ -203,6 +203,14 @@ pub async fn limits_are_kept(image: &impl Image) {
     let refused = store.patch_attributes(&id("o1"), &json(r#"{"y":1}"#), None).await;
     assert!(matches!(refused, Err(StoreError::AttributesTooLarge { object, .. }) if object == id("o1")));
     assert_eq!(store.object(&id("o1")).await.unwrap(), before);
+    store.set_prototypes(&id("o1"), &[id("o2")], None).await.unwrap();
+    store.set_prototypes(&id("o2"), &[], None).await.unwrap();
+    store.patch_attributes(&id("o2"), &large(MAX_ATTRIBUTE_BYTES), None).await.unwrap();
+    store.resolve(&id("o1"), &name("greet")).await.unwrap();
+    store.set_prototypes(&id("o2"), &[id("o3")], None).await.unwrap();
+    store.patch_attributes(&id("o3"), &json(r#"{"z":1}"#), None).await.unwrap();
+    let heavy = store.resolve(&id("o1"), &name("greet")).await;
+    assert!(matches!(heavy, Err(StoreError::LineageTooLarge(key)) if key == id("o1")));
 }
 
 /// Everything an image can hold.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::{attributes, methods, objects};
 use crate::object::{Method, MethodName, ObjectId, Rev};
-use crate::store::{MAX_LINEAGE, Resolution, Result, StoreError};
+use crate::store::{MAX_LINEAGE, MAX_LINEAGE_BYTES, Resolution, Result, StoreError};
 
 /// `lineage`: the object with key `?1` and its prototypes, each once, at most one more than allowed.
 /// Rows leave a recursion
@@ -31,7 +31,12 @@ pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName
     let mut rows = statement.query(params![receiver, MAX_LINEAGE, name])?;
     let (mut object, mut method) = (None, None);
     let (mut lineage, mut prototypes): (Vec<(ObjectId, Rev)>, _) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
     while let Some(row) = rows.next()? {
+        bytes += row.get_ref(3)?.as_str().map_or(0, str::len);
+        if bytes > MAX_LINEAGE_BYTES {
+            return Err(StoreError::LineageTooLarge(receiver.clone()));
+        }
         if method.is_none() && row.get_ref(4)? != ValueRef::Null {
             method = Some(methods::from_row(row.get(1)?, row, 4)?);
         }

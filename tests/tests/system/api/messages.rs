@@ -217,3 +217,28 @@ async fn the_record_of_a_run_says_what_went_in_and_what_came_out() {
     let none = client.get("/invocations/no-id").await;
     is_problem(&none, 404, "ObjectNotFound", "There is no invocation 'no-id'.");
 }
+
+/// What is refused leaves no trace, and there is room again as soon as something ends.
+#[tokio::test]
+async fn a_full_queue_refuses_and_says_when_to_come_again() {
+    let server = Server::start_with(&[NOWHERE, ("AURA_QUEUE", "2")]);
+    let client = server.client();
+    child(client, "busy").await;
+    let spin = json!({ "source": "while True: pass", "quota": { "fuel": 1_000_000_000_000_u64, "wall_ms": 600_000 } });
+    done(client, "PUT", "/objects/busy/methods/spin", &spin, 201).await;
+    install(client, "system", "quick", "return 1").await;
+    let mut spinning = Vec::new();
+    for _ in 0..2 {
+        spinning.push(accepted(&done(client, "POST", "/message", &to("busy", "spin"), 202).await));
+    }
+    let refused = client.send("POST", "/message", &to("system", "quick").to_string()).await;
+    is_problem(&refused, 503, "Busy", "2 messages are in work or waiting: send it again later");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let metrics = client.get("/metrics").await.text;
+    for line in ["aura_queue_running 1", "aura_queue_waiting 1", "aura_queue_capacity 2"] {
+        assert!(metrics.lines().any(|given| given == line), "{line}: {metrics}");
+    }
+    let kept = read(client, "/messages").await;
+    spinning.reverse();
+    assert_eq!(each(&kept["messages"], "message_id"), spinning);
+}

@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::{Value, json};
 
-use super::{JSON, NOWHERE, done, each, install, is_problem, read};
+use super::{JSON, NOWHERE, done, each, install, is_problem, read, to};
 
 #[tokio::test]
 async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
@@ -129,4 +129,46 @@ async fn more_objects_than_a_page_holds_are_listed_completely() {
     let listed = server.cli().run(&["object", "list", "--json"]);
     let listed: Value = serde_json::from_str(&listed.stdout).expect("JSON");
     assert_eq!(each(&listed["objects"], "id"), all);
+}
+
+#[tokio::test]
+async fn prototypes_are_replaced_whole() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    for key in ["a", "b"] {
+        done(client, "POST", "/objects", &json!({ "key": key, "attributes": { "from": key } }), 201).await;
+    }
+    let linked =
+        done(client, "PUT", "/objects/a/prototypes", &json!({ "prototypes": ["b", "UvmObjects/nil"] }), 200)
+            .await;
+    assert_eq!(linked.json()["prototypes"], json!(["UvmObjects/b", "UvmObjects/nil"]));
+    assert_eq!(linked.json(), read(client, "/objects/a").await);
+    // A circle ends.
+    let circle = server.cli().run(&["object", "link", "b", "a"]);
+    assert_eq!(circle.code, Some(0), "{}", circle.stderr);
+    install(client, "a", "name", "return self.attributes['from']").await;
+    assert_eq!(client.message(&to("b", "name").to_string()).await.result.get(), r#""b""#);
+    let etag = linked.etag.expect("a revision");
+    let stale = client
+        .request(
+            "PUT",
+            "/objects/a/prototypes",
+            &[JSON, ("if-match", &etag)],
+            br#"{"prototypes":[]}"#.to_vec(),
+        )
+        .await;
+    is_problem(
+        &stale,
+        412,
+        "RevisionConflict",
+        "object 'UvmObjects/a' was changed by another message in the meantime",
+    );
+    let unknown = client.send("PUT", "/objects/a/prototypes", r#"{"prototypes":["none"]}"#).await;
+    is_problem(&unknown, 404, "ObjectNotFound", "object 'UvmObjects/none' does not exist");
+    let many = json!({ "prototypes": vec!["b"; 101] }).to_string();
+    let many = client.send("PUT", "/objects/a/prototypes", &many).await;
+    let text = "object 'UvmObjects/a' would have 101 prototypes; at most 100 are allowed";
+    is_problem(&many, 400, "Malformed", text);
+    let none = server.cli().run(&["object", "link", "a"]);
+    assert!(none.stdout.contains("prototypes: none\n"), "{}", none.stdout);
 }
