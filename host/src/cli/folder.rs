@@ -26,6 +26,13 @@ pub struct Serving {
     others: Vec<String>,
 }
 
+/// What a server has left word of.
+pub struct Word {
+    /// Which process it is, and where it listens.
+    pub place: String,
+    pub url: Option<String>,
+}
+
 impl DataFolder {
     /// Creates the folder, readable by its owner alone, if it is not there.
     pub fn open(path: &Path) -> Result<Self, Failure> {
@@ -38,12 +45,39 @@ impl DataFolder {
         Ok(Self(path.to_owned()))
     }
 
+    /// The folder as it is, there or not.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     pub fn image(&self) -> PathBuf {
         self.0.join("image.sqlite")
     }
 
     pub fn history(&self) -> PathBuf {
         self.0.join("history")
+    }
+
+    /// The words of those who serve the folder now. Changes nothing.
+    pub fn words(&self) -> io::Result<Vec<Word>> {
+        let mut words = Vec::new();
+        for number in 0..MAX_SERVERS {
+            let file = match File::open(self.0.join(format!("serve-{number}.lock"))) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            match file.try_lock_shared() {
+                Ok(()) => continue,
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let mut word = String::new();
+            file.take(MAX_WORD).read_to_string(&mut word)?;
+            let place = word.lines().nth(1).unwrap_or("a process that is starting").to_owned();
+            let url = place.split_once(" at ").map(|(_, url)| url.to_owned());
+            words.push(Word { place, url });
+        }
+        Ok(words)
     }
 
     /// Makes this process one that serves the folder.

@@ -1,13 +1,17 @@
 //! The command line.
 //!
-//! `serve`, `genesis`, `audit` and `mind` do their work in this process; all other commands speak to a running
-//! AURA over HTTP.
+//! `serve`, `genesis`, `doctor`, `export`, `import`, `copy`, `audit` and `mind` do their work in this process; all
+//! other commands speak to a running AURA over HTTP.
 
 mod audit;
 mod client;
+mod copy;
+mod doctor;
+mod draft;
 mod failure;
 mod folder;
 mod genesis;
+mod lines;
 mod methods;
 mod mind;
 mod objects;
@@ -16,6 +20,7 @@ mod repl;
 mod send;
 mod serve;
 mod term;
+mod transfer;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
@@ -68,6 +73,14 @@ enum Command {
     Repl,
     /// Create the image with its root objects, where they are missing
     Genesis(Output),
+    /// Print the settings, and check that everything works
+    Doctor(Output),
+    /// Write the whole image as JSON lines, for any store to import
+    Export(transfer::Export),
+    /// Read an export into an empty image
+    Import(transfer::Import),
+    /// Copy the image into a file that can be served in its place, while others write to it
+    Copy(copy::Options),
     /// Read a method body as the audit does
     Audit(audit::Options),
     /// List, show, create and change objects
@@ -110,6 +123,10 @@ impl Cli {
             Command::Send(options) => send::send(&config, options).await,
             Command::Repl => repl::repl(&config).await,
             Command::Genesis(output) => genesis::genesis(&config, output).await,
+            Command::Doctor(output) => doctor::doctor(&config, output).await,
+            Command::Export(options) => transfer::export(&config, options).await,
+            Command::Import(options) => transfer::import(&config, options).await,
+            Command::Copy(options) => copy::copy(&config, options).await,
             Command::Audit(options) => audit::audit(&config, &options).await,
             Command::Object(command) => objects::run(&config, command).await,
             Command::Method(command) => methods::run(&config, command).await,

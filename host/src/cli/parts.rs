@@ -20,6 +20,24 @@ pub async fn store(folder: &DataFolder) -> Result<SqliteStore, Failure> {
     Ok(blocking(move || SqliteStore::open(&image)).await??)
 }
 
+/// The image, if there is one.
+pub async fn image(config: &Config) -> Result<SqliteStore, Failure> {
+    image_file(config)?;
+    store(&DataFolder::at(&config.data)).await
+}
+
+/// The image's file, if there is one.
+pub fn image_file(config: &Config) -> Result<PathBuf, Failure> {
+    let image = DataFolder::at(&config.data).image();
+    if image.is_file() {
+        return Ok(image);
+    }
+    Err(Failure::Failed(format!(
+        "There is no image {} yet. `aura serve` creates it, and --data names another folder.",
+        image.display()
+    )))
+}
+
 pub fn mind(config: &Config) -> Result<Arc<dyn Mind>, Failure> {
     mind::from_config(config.mind.clone()).map_err(|error| Failure::Usage(error.to_string()))
 }

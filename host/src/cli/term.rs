@@ -45,6 +45,16 @@ pub fn spin(bar: &ProgressBar, text: &str) {
     bar.enable_steady_tick(Duration::from_millis(100));
 }
 
+/// Shows on a terminal how many bytes of so many are done.
+pub fn bytes_bar(all: u64) -> ProgressBar {
+    let bar = ProgressBar::new(all);
+    // As above.
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Text from methods and models without what a terminal would obey.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
@@ -77,5 +87,16 @@ pub fn duration(millis: i64) -> String {
 }
 
 pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// Does `work` unless Ctrl-C comes first; then what it holds is dropped.
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            tell("Interrupted; nothing is kept.");
+            Err(Failure::Told(130))
+        }
+    }
 }

@@ -16,6 +16,9 @@ use super::Progress;
 use super::isolate::{self, State};
 use crate::object::Digest;
 
+/// In the cache.
+const FOLDER: &str = "image";
+
 /// Why there is no image.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -49,15 +52,12 @@ pub fn load(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<Image, LoadError> {
-    let wasm = std::fs::read(guest).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => LoadError::NotBuilt(guest.display().to_string()),
-        _ => LoadError::Cache(error),
-    })?;
+    let wasm = read(guest)?;
     let guest_digest = Digest::of(&wasm);
-    let folder = cache.join("image");
+    let folder = cache.join(FOLDER);
     std::fs::create_dir_all(&folder)?;
     let images = Dir::open_ambient_dir(&folder, ambient_authority())?;
-    let name = format!("{}.cwasm", key(engine, config, &guest_digest));
+    let name = name(engine, config, &guest_digest);
     let path = folder.canonicalize()?.join(&name);
     if let Some(component) = kept(engine, &images, &name, &path)? {
         return Ok(Image { component, guest_digest, path });
@@ -79,6 +79,24 @@ pub fn load(
     Ok(Image { component, guest_digest, path })
 }
 
+/// Whether there is a good compiled image in `cache`. Makes nothing.
+pub fn is_made(engine: &Engine, config: &Digest, guest: &Path, cache: &Path) -> Result<bool, LoadError> {
+    let name = name(engine, config, &Digest::of(&read(guest)?));
+    let folder = cache.join(FOLDER);
+    let images = match Dir::open_ambient_dir(&folder, ambient_authority()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    Ok(kept(engine, &images, &name, &folder.canonicalize()?.join(&name))?.is_some())
+}
+
+fn read(guest: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(guest).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => LoadError::NotBuilt(guest.display().to_string()),
+        _ => LoadError::Cache(error),
+    })
+}
+
 /// The image in the cache, if it is there, is what was written, and fits this engine.
 fn kept(engine: &Engine, images: &Dir, name: &str, path: &Path) -> io::Result<Option<Component>> {
     if !is_intact(images, name)? {
@@ -89,11 +107,11 @@ fn kept(engine: &Engine, images: &Dir, name: &str, path: &Path) -> io::Result<Op
 }
 
 /// Names an image by all it depends on: guest, configuration, and what compiled code has to match.
-fn key(engine: &Engine, config: &Digest, guest: &Digest) -> String {
+fn name(engine: &Engine, config: &Digest, guest: &Digest) -> String {
     use std::hash::{Hash as _, Hasher as _};
     let mut compatibility = std::hash::DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
-    format!("{}-{}-{:016x}", &guest.as_str()[..16], &config.as_str()[..16], compatibility.finish())
+    format!("{}-{}-{:016x}.cwasm", &guest.as_str()[..16], &config.as_str()[..16], compatibility.finish())
 }
 
 /// Whether the file is there and is what was written.

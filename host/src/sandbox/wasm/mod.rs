@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use wasmtime::component::Linker;
 
-pub use engine::thread_stack_bytes;
+pub use engine::{sees_written_pages, thread_stack_bytes};
 pub use image::LoadError;
 
 use self::bindings::exports::aura::python::{auditor, runner};
@@ -105,6 +105,13 @@ impl WasmSandbox {
         self.ready.discard(Isolate { store, python });
         (result, spent)
     }
+}
+
+/// Whether the guest is compiled for this machine already, so that [`WasmSandbox::load`] takes no time. Makes
+/// nothing.
+pub fn is_compiled(guest: &Path, cache: &Path) -> Result<bool, LoadError> {
+    let (engine, config_digest) = engine::engine(1)?;
+    image::is_made(&engine, &config_digest, guest, cache)
 }
 
 /// What a run left behind, however it ended.

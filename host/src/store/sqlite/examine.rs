@@ -1,9 +1,31 @@
 //! What a doctor looks at in an image.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 
+use super::{SqliteStore, open};
 use crate::object::Timestamp;
 use crate::store::{Check, Result, StoreError};
+
+impl SqliteStore {
+    /// Looks at the image at `path`, which must be there, without changing it. Blocks.
+    pub fn examine_file(path: &Path) -> Vec<Check> {
+        let check = |what: &str, found| vec![Check { what: what.to_owned(), found }];
+        match open::open_existing(path) {
+            Err(error) => check("file", Err(error.to_string())),
+            Ok((_, 0)) => check("file", Ok("empty; the next start makes an image of it".to_owned())),
+            Ok((image, open::NEWEST)) => all(&image),
+            Ok((image, version)) => {
+                let newest = open::NEWEST;
+                let found = Ok(format!("version {version}; the next start brings it to version {newest}"));
+                let mut checks = check("schema", found);
+                checks.extend(check("content", content(&image).map_err(|error| error.to_string())));
+                checks
+            }
+        }
+    }
+}
 
 pub(super) fn all(image: &Connection) -> Vec<Check> {
     [("schema", schema as fn(&Connection) -> Result<String>), ("content", content), ("servers", servers)]

@@ -7,6 +7,7 @@
 mod attributes;
 mod columns;
 mod commit;
+mod copy;
 mod error;
 mod examine;
 mod lease;

@@ -17,6 +17,9 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0003_servers.sql"),
 ];
 
+/// The version of the schema that this program makes.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 /// "AURA": tells an image from the databases of other programs.
 const APPLICATION_ID: i64 = 0x4155_5241;
 
@@ -42,6 +45,24 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
         Refusal::Sqlite(error) => at(explain(&error)),
     })?;
     Ok(connection)
+}
+
+/// A connection that only reads the image at `path`, which must be there, and the version of its schema: 0 for an
+/// empty file, at most [`NEWEST`].
+pub(super) fn open_existing(path: &Path) -> Result<(Connection, usize)> {
+    let at = |cause: String| StoreError::Unavailable(format!("{}: {cause}", path.display()));
+    // One that may not write would leave the files of the journal behind.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| at(explain(&error)))?;
+    let version = configure(&connection)
+        .and_then(|()| connection.pragma_update(None, "query_only", true))
+        .map_err(Refusal::from)
+        .and_then(|()| check_schema(&connection));
+    match version {
+        Ok(version) => Ok((connection, version)),
+        Err(Refusal::Said(cause)) => Err(at(cause)),
+        Err(Refusal::Sqlite(error)) => Err(at(explain(&error))),
+    }
 }
 
 /// A connection that only reads.
