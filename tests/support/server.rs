@@ -114,7 +114,8 @@ impl Server {
         Self::serve(Instance::new(settings))
     }
 
-    fn serve(mut instance: Instance) -> Self {
+    /// Serves what is in the instance's folder.
+    pub fn serve(mut instance: Instance) -> Self {
         instance.settings.retain(|(name, _)| name != "AURA_URL");
         let log = instance.folder().join("log");
         let file = File::options().create(true).append(true).open(&log).expect("a log file");
@@ -188,6 +189,11 @@ impl Stopped {
     #[must_use]
     pub fn restart(self) -> Server {
         Server::serve(self.instance)
+    }
+
+    /// The command line, with the settings of the server.
+    pub fn cli(&self) -> &Instance {
+        &self.instance
     }
 
     /// All that the server has logged.

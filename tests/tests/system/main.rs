@@ -3,9 +3,14 @@
 mod api;
 mod bad_input;
 mod cli;
+mod copy;
+mod damage;
 mod determinism;
+mod doctor;
 mod durability;
 mod events;
 mod scenario;
 mod scenarios;
 mod traffic;
+mod transfer;
+mod trouble;

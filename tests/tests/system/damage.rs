@@ -1,0 +1,25 @@
+//! Images that a broken disk or another program has spoilt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aura_tests::Instance;
+use rusqlite::Connection;
+
+const PAGE: usize = 4_096;
+
+pub fn image(instance: &Instance) -> PathBuf {
+    instance.folder().join("data/image.sqlite")
+}
+
+/// Overwrites the first page of the objects' table, of an image that nobody has open.
+pub fn spoil(image: &Path) {
+    let connection = Connection::open(image).expect("an image");
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'UvmObjects'";
+    let page: u32 = connection.query_row(sql, [], |row| row.get(0)).expect("a table");
+    drop(connection);
+    let mut bytes = fs::read(image).expect("the image");
+    let from = (page as usize - 1) * PAGE;
+    bytes[from..from + PAGE].fill(0x5a);
+    fs::write(image, bytes).expect("the image");
+}

@@ -1,0 +1,157 @@
+//! Disks that are full, read-only or broken, and images that another program holds: what the user is told, and that
+//! the server goes on when the trouble is over.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aura_tests::{Answer, Client, Instance, ScriptedMind, Server};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::api::{NOWHERE, accepted, done, ended, install, is_problem, read, to};
+use crate::damage;
+
+/// A file system of its own, in memory, at the instance's data folder.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `None`: this user may not mount anything.
+    fn at_data_of(instance: &Instance, size: &str) -> Option<Self> {
+        let data = instance.folder().join("data");
+        fs::create_dir(&data).expect("a folder");
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], &data);
+        if !mounted {
+            println!("skipped: only the superuser can mount a file system");
+        }
+        mounted.then_some(Self(data))
+    }
+
+    fn again(&self, options: &str) {
+        assert!(mount(&["-o", &format!("remount,{options}")], &self.0));
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: a server may still have its files open.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn mount(options: &[&str], at: &Path) -> bool {
+    let done = Command::new("mount").args(options).arg(at).stderr(Stdio::null()).status();
+    done.is_ok_and(|status| status.success())
+}
+
+/// A message with much in it.
+async fn large(client: &Client) -> Answer {
+    let mut message = to("system", "count");
+    message["args"] = json!(["x".repeat(200_000)]);
+    client.send("POST", "/message", &message.to_string()).await
+}
+
+#[tokio::test]
+async fn a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_space() {
+    let mind = ScriptedMind::start().await;
+    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let Some(disk) = Mount::at_data_of(&instance, "8m") else { return };
+    let server = Server::serve(instance);
+    let client = server.client();
+    install(client, "system", "count", "self.n = getattr(self, 'n', 0) + 1").await;
+    let mut taken_in = Vec::new();
+    let full = loop {
+        let answer = large(client).await;
+        if answer.status != 202 {
+            break answer;
+        }
+        taken_in.push(accepted(&answer));
+        assert!(taken_in.len() < 1_000, "the disk does not fill up");
+    };
+    let detail = "the store cannot be used: the disk is full; free some space and try again (database or disk is full)";
+    is_problem(&full, 503, "StoreUnavailable", detail);
+    read(client, "/objects/system").await;
+    assert_eq!(client.get("/healthz").await.status, 200);
+
+    disk.again("size=64m");
+    taken_in.push(accepted(&large(client).await));
+    let mut completed = 0;
+    for id in &taken_in {
+        let record = ended(client, id).await.record();
+        // One that met the full disk again and again has failed, and has changed nothing.
+        match record.error {
+            None => completed += 1,
+            Some(error) => assert_eq!(error.kind, "StoreUnavailable"),
+        }
+    }
+    assert!(completed > 0);
+    assert_eq!(read(client, "/objects/system").await["attributes"]["n"], json!(completed));
+    let server = server.kill().restart();
+    assert_eq!(read(server.client(), "/objects/system").await["attributes"]["n"], json!(completed));
+    drop(server.kill());
+}
+
+#[test]
+fn a_read_only_folder_is_named_with_its_cure() {
+    let mind = ScriptedMind::start_blocking();
+    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let Some(disk) = Mount::at_data_of(&instance, "8m") else { return };
+    disk.again("ro");
+    let shown = disk.0.display();
+    let refused = instance.run(&["genesis"]);
+    let text = format!(
+        "error: StoreUnavailable: the store cannot be used: {shown}/image.sqlite: the image cannot be opened for writing; let this user write to the file and its folder ("
+    );
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.starts_with(&text), "{refused:?}");
+    let refused = instance.run(&["serve", "--port", "0"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.stderr, format!("error: {shown}/serve-0.lock: Read-only file system (os error 30)\n"));
+    let seen = instance.run(&["doctor"]);
+    assert_eq!(seen.code, Some(1), "{seen:?}");
+    let text = format!(
+        "FAIL  data folder: {shown} cannot be written to (Read-only file system (os error 30))\n      Let this user write to it, or choose another folder with AURA_DATA.\n"
+    );
+    assert!(seen.stdout.contains(&text), "{}", seen.stdout);
+}
+
+/// Another program that holds the image for longer than a write waits.
+#[tokio::test]
+async fn an_image_held_by_another_program_is_named_and_used_again_when_it_is_free() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    install(client, "system", "greet", "return 'hello'").await;
+    let other = Connection::open(damage::image(server.cli())).expect("the image");
+    other.busy_timeout(Duration::from_mins(1)).expect("patience");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("the image is free");
+    let refused = client.send("POST", "/message", &to("system", "greet").to_string()).await;
+    let detail = "the store cannot be used: another program holds the image locked; stop it and try again (database is locked)";
+    is_problem(&refused, 503, "StoreUnavailable", detail);
+    read(client, "/objects/system").await;
+    other.execute_batch("ROLLBACK").expect("it was held");
+    let record = client.message(&to("system", "greet").to_string()).await;
+    assert_eq!(record.result.get(), r#""hello""#);
+}
+
+#[tokio::test]
+async fn a_damaged_image_is_named_with_its_cure() {
+    let server = Server::start_with(&[NOWHERE]);
+    done(server.client(), "POST", "/objects", &json!({ "key": "mine" }), 201).await;
+    server.terminate();
+    let stopped = server.stopped();
+    let image = damage::image(stopped.cli());
+    let sound = fs::read(&image).expect("the image");
+    damage::spoil(&image);
+    let refused = stopped.cli().run(&["serve", "--port", "0"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    let text = "the image is damaged; restore it from a copy (database disk image is malformed)\n";
+    assert!(refused.stderr.ends_with(text), "{refused:?}");
+    let refused = stopped.cli().run(&["export", "file"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.ends_with(text), "{refused:?}");
+    assert!(!stopped.cli().folder().join("file").exists());
+    fs::write(&image, sound).expect("the image");
+    let server = stopped.restart();
+    read(server.client(), "/objects/mine").await;
+}
