@@ -12,6 +12,7 @@ use futures::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::sleep;
 
 use super::input::At;
 use super::messages::{message_id, unknown};
@@ -23,6 +24,8 @@ use crate::orchestrator::last_event;
 /// Streams that are open at once: each holds a connection, and others must get through.
 pub const MAX_STREAMS: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The pause between looks for the end of a message that another server works on.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The monologue of all messages, from now on.
 #[utoipa::path(
@@ -96,9 +99,12 @@ impl Feed {
                 self.ended = self.only.is_some() && event.step.is_final();
                 return Some(event);
             }
+            let elsewhere = self.only.is_some_and(|id| !self.api.orchestrator.works_on(id));
             let heard = tokio::select! {
                 () = self.api.closed() => return None,
                 heard = self.live.recv() => heard,
+                // Another server may have ended it.
+                () = sleep(LOOK), if elsewhere => Err(RecvError::Lagged(0)),
             };
             match heard {
                 Ok(event) if self.only.is_none_or(|id| id == event.message_id) => self.ready.push_back(event),

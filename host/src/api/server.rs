@@ -28,6 +28,7 @@ const MAX_HEADER_BYTES: usize = 64 << 10;
 /// taken up again at the next start.
 const RUNNING_GRACE: Duration = Duration::from_secs(8);
 const CONNECTION_GRACE: Duration = Duration::from_secs(2);
+const LEAVE_GRACE: Duration = Duration::from_secs(1);
 
 /// How a server ended.
 pub enum Stopped {
@@ -50,7 +51,13 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Outpu
         let stopped = match timeout(RUNNING_GRACE, api.orchestrator.shutdown()).await {
             Ok(Ok(queued)) => Stopped::Clean { queued },
             Ok(Err(fault)) => Stopped::Uncounted(fault),
-            Err(_) => Stopped::Cut,
+            Err(_) => {
+                // The others need not wait until the lease runs out.
+                if !matches!(timeout(LEAVE_GRACE, api.orchestrator.leave()).await, Ok(Ok(()))) {
+                    tracing::warn!("the lease on the image could not be given back");
+                }
+                Stopped::Cut
+            }
         };
         api.closing.send_replace(true);
         stopped

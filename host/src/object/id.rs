@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use uuid::Uuid;
+use uuid::timestamp::context::ContextV7;
+use uuid::{ClockSequence as _, Timestamp, Uuid};
 
 /// The vertex collection all objects live in.
 pub const OBJECT_COLLECTION: &str = "UvmObjects";
@@ -166,6 +168,9 @@ impl fmt::Display for Rev {
     }
 }
 
+/// What ids are made by: it never goes back, whatever the machine's clock does.
+static CLOCK: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident),*) => {$(
         $(#[$doc])*
@@ -177,7 +182,15 @@ macro_rules! uuid_id {
             /// A new id; later ids sort after earlier ones.
             #[must_use]
             pub fn fresh() -> Self {
-                Self(Uuid::now_v7())
+                Self(Uuid::new_v7(Timestamp::now(&CLOCK)))
+            }
+
+            /// From now on, ids of this process sort after this one, which may come from a clock that was ahead.
+            pub fn count_on_from(self) {
+                if let Some(time) = self.0.get_timestamp() {
+                    let (seconds, nanoseconds) = time.to_unix();
+                    CLOCK.generate_timestamp_sequence(seconds, nanoseconds);
+                }
             }
 
             pub fn parse(text: &str) -> Result<Self, NameError> {

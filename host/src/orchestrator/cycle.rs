@@ -2,7 +2,8 @@
 //!
 //! While the mind thinks, nothing is held but the message's place in its object's inbox and the lessons this
 //! cycle leads. Who wait for what:
-//! - an inbox turn is waited for before the cycle begins, and given back while an earlier message is waited for;
+//! - an inbox turn is waited for before the cycle begins, and given back while an earlier message is waited for,
+//!   for which the cycle gives up its lessons and running alone as well;
 //! - a lesson turn is waited for only by cycles that lead no lesson and hold no contended object;
 //! - turns on contended objects are taken in the order of their ids, and who holds one waits for nothing else.
 //!
@@ -40,6 +41,8 @@ pub(super) struct Cycle {
     pub(super) schooling: HashMap<Lesson, Schooling>,
     /// The lessons other cycles wait for until this one ends.
     pub(super) leading: Vec<Turn<Lesson>>,
+    /// The turn to run while no other message does that ran when a server died.
+    alone: Option<Turn<()>>,
     /// How often the mind was asked.
     pub(super) asked: u32,
     /// Objects this cycle came too late for; it now takes its turn on them.
@@ -56,6 +59,7 @@ struct Trace {
     output: String,
     fuel_used: u64,
     invocations: Vec<Invocation>,
+    preconditions: Vec<(ObjectId, Rev)>,
 }
 
 /// What an attempt came to, ready to be committed. A failure is committed under the same conditions as a
@@ -86,6 +90,7 @@ enum Judgement {
 impl Cycle {
     pub fn new(orchestrator: Arc<Orchestrator>, message: Message, lease: Lease) -> Self {
         Self {
+            alone: None,
             orchestrator,
             lease,
             message,
@@ -98,6 +103,10 @@ impl Cycle {
             said_resolved: false,
             trace: Trace::default(),
         }
+    }
+
+    pub fn alone(self, alone: Option<Turn<()>>) -> Self {
+        Self { alone, ..self }
     }
 
     /// One attempt, on a worker thread. It changes nothing and says nothing.
@@ -128,6 +137,8 @@ impl Cycle {
     pub async fn complete(mut self, first: Option<Attempted>, turn: &mut Turn<ObjectId>) -> Option<Message> {
         match self.go_on(first, turn).await {
             Ok(message) => message,
+            // It is tried again when the store is back.
+            Err(fault) if fault.kind == Kind::StoreUnavailable => None,
             Err(fault) => self.fail(fault).await,
         }
     }
@@ -138,6 +149,9 @@ impl Cycle {
         turn: &mut Turn<ObjectId>,
     ) -> Result<Option<Message>, Fault> {
         loop {
+            if self.orchestrator.lease() != self.lease {
+                return Ok(None);
+            }
             let (turns, attempted) = match first.take() {
                 Some(attempted) => (Vec::new(), attempted),
                 None => (self.take_turns().await, self.attempt(None).await),
@@ -151,34 +165,45 @@ impl Cycle {
                 }
                 judgement => judgement?,
             };
-            match judgement {
+            let (turns, outcome) = match judgement {
+                Judgement::Commit(outcome) => (turns, *outcome),
                 Judgement::Learn(lesson) => {
                     drop(turns);
-                    self.learn(lesson).await?;
-                }
-                Judgement::Commit(outcome) => {
-                    let committed = self.commit(*outcome).await?;
-                    drop(turns);
-                    match committed {
-                        Committed::Done(message) => return Ok(Some(*message)),
-                        Committed::Again => {}
-                        Committed::After(earlier) => {
-                            if !self.wait_for(earlier, turn).await {
-                                return Ok(None);
-                            }
-                        }
-                        Committed::Left => return Ok(None),
+                    match self.learn(lesson).await {
+                        Ok(()) => continue,
+                        Err(fault) => (Vec::new(), self.unlearnt(fault)?),
                     }
                 }
+            };
+            let committed = self.commit(outcome).await?;
+            drop(turns);
+            match committed {
+                Committed::Done(message) => return Ok(Some(*message)),
+                Committed::Again => {}
+                Committed::After(earlier) => {
+                    if !self.wait_for(earlier, turn).await {
+                        return Ok(None);
+                    }
+                }
+                Committed::Left => return Ok(None),
             }
         }
+    }
+
+    /// A message whose method the mind could not write fails in its turn, and only if it still has no method.
+    fn unlearnt(&mut self, fault: Fault) -> Result<Outcome, Fault> {
+        if fault.kind != Kind::GenerationFailed {
+            return Err(fault);
+        }
+        let preconditions = std::mem::take(&mut self.trace.preconditions);
+        Ok(Outcome { end: Err(fault), learnt: BTreeSet::new(), changes: Vec::new(), preconditions })
     }
 
     /// What follows from an attempt; a fault ends the cycle.
     fn judge(&mut self, attempted: Attempted) -> Result<Judgement, Fault> {
         let Attempted { ending, working, root, output, fuel_used, invocations, ran, validated, failed } =
             attempted;
-        self.trace = Trace { root, output, fuel_used, invocations };
+        self.trace = Trace { root, output, fuel_used, invocations, preconditions: working.preconditions() };
         let fault = match ending {
             Ending::NotUnderstood(missing) => {
                 let lesson = missing.lesson.clone();
@@ -261,19 +286,30 @@ impl Cycle {
         };
         metrics::counter!("aura_commits_lost_total", "cause" => cause).increment(1);
         match error {
-            StoreError::NotItsTurn(earlier) => return Ok(Committed::After(earlier)),
-            StoreError::Fenced => return Ok(Committed::Left),
-            _ => {}
+            StoreError::NotItsTurn(earlier) => Ok(Committed::After(earlier)),
+            StoreError::Fenced => {
+                self.orchestrator.lease_is_lost();
+                Ok(Committed::Left)
+            }
+            // From now on it takes its turn on that object: nobody of this server is in its way there.
+            StoreError::Conflict(id) if !self.contended.contains(&id) => {
+                tracing::debug!(object = %id, "too late: trying again");
+                self.contended.insert(id);
+                Ok(Committed::Again)
+            }
+            error => self.lost_again(error).await,
         }
+    }
+
+    /// Turns did not help, or the store is away.
+    async fn lost_again(&mut self, error: StoreError) -> Result<Committed, Fault> {
         self.lost += 1;
         let last = self.lost >= TRIES;
         match error {
             StoreError::Conflict(id) if !last => {
-                tracing::debug!(object = %id, "too late: trying again");
-                if !self.contended.insert(id) {
-                    // Not somebody in line here: another server, or changes by hand.
-                    tokio::time::sleep(Duration::from_micros(fastrand::u64(..1_000 << self.lost))).await;
-                }
+                tracing::debug!(object = %id, "too late in turn: trying again");
+                // Not somebody in line here: another server.
+                tokio::time::sleep(Duration::from_micros(fastrand::u64(..1_000 << self.lost))).await;
                 Ok(Committed::Again)
             }
             StoreError::Unavailable(text) if !last => {
@@ -292,7 +328,9 @@ impl Cycle {
 
     /// Waits until a message of another server has ended, or of a server that is gone: then it comes into line
     /// here, and goes first. False: nothing starts any more.
-    async fn wait_for(&self, earlier: MessageId, turn: &mut Turn<ObjectId>) -> bool {
+    async fn wait_for(&mut self, earlier: MessageId, turn: &mut Turn<ObjectId>) -> bool {
+        self.leading.clear();
+        self.alone = None;
         let mut pause = Duration::from_millis(5);
         while !self.orchestrator.census.is_closed() {
             tokio::time::sleep(pause).await;
@@ -319,9 +357,8 @@ impl Cycle {
 
     /// Writes down that the cycle could not come to an end. Nothing else of it is kept.
     async fn fail(&mut self, fault: Fault) -> Option<Message> {
-        let message = self.final_record(Err(fault));
+        let mut message = self.final_record(Err(fault));
         let invocations = std::mem::take(&mut self.trace.invocations);
-        let mut message = message;
         if invocations.is_empty() {
             // They went with a commit that was refused.
             message.invocation_id = None;

@@ -22,7 +22,7 @@ use super::fault::{crashed, set_aside};
 use super::lanes::Turn;
 use super::records::{Found, Record};
 use crate::object::{Fault, Kind, Message, MessageId, MessageStatus, NewMessage, ObjectId};
-use crate::store::{Accepted, Lease, MessageFilter, Page, Resolution};
+use crate::store::{Accepted, Lease, MessageFilter, Page, Resolution, StoreError};
 
 /// A message is set aside that ran when a server died so many times after it was first taken up again.
 const MAX_RESTARTS: u32 = 4;
@@ -38,7 +38,6 @@ struct Admitted {
     turn: Turn<ObjectId>,
     place: Place,
     record: Record,
-    prefetched: Option<Resolution>,
 }
 
 /// The acceptance still to be written, and who waits for it.
@@ -54,13 +53,6 @@ struct First {
     attempted: Option<Attempted>,
     /// There if the attempt was made before the message was written down.
     unwritten: Option<Acceptance>,
-}
-
-/// What a message holds until it ends.
-struct Held {
-    place: Place,
-    turn: Turn<ObjectId>,
-    record: Record,
 }
 
 impl Orchestrator {
@@ -92,9 +84,9 @@ impl Orchestrator {
         let (answer, answered) = oneshot::channel();
         let acceptance = Acceptance { idempotency_key: new.idempotency_key, may_wait, answer };
         // A task of its own: the sender may go away, the message stays.
-        let admitted = Admitted { message, lease: self.lease(), turn, place, record, prefetched };
+        let admitted = Admitted { message, lease: self.lease(), turn, place, record };
         let span = span_of(&admitted.message);
-        tokio::spawn(Arc::clone(self).work(admitted, acceptance).instrument(span));
+        tokio::spawn(Arc::clone(self).work(admitted, acceptance, prefetched).instrument(span));
         answered.await.unwrap_or_else(|_| Err(crashed("the acceptance of a message")))
     }
 
@@ -103,16 +95,27 @@ impl Orchestrator {
     pub(super) async fn take_up(self: &Arc<Self>) -> Result<usize, Fault> {
         let lease = self.lease();
         let mut taken = 0;
-        for message in self.parts.store.unfinished(&lease.server).await? {
+        for mut message in self.parts.store.unfinished(&lease.server).await? {
+            let noted = message.status == MessageStatus::Running;
+            // It does not run before its turn has come again.
+            message.status = MessageStatus::Accepted;
             let Some(record) = self.records.open(&message) else { continue };
+            // It may have ended since it was listed; from here on nobody else works on it.
+            match self.parts.store.message(message.message_id).await? {
+                Some(now) if !now.status.is_final() => record.written(),
+                _ => continue,
+            }
+            let spared = self.records.take_spared(message.message_id);
+            message.restarts -= u32::from(noted && spared);
             let order = message.message_id.order();
             let (turn, ()) = self.inboxes.enter_with(&message.target_object_id, || (order, ()));
             let place = self.census.readmit(message.args.get().len() + message.kwargs.get().len());
             self.narrator(message.message_id).accepted(&message);
             let span = span_of(&message);
             let lease = lease.clone();
-            let admitted = Admitted { message, lease, turn, place, record, prefetched: None };
-            tokio::spawn(Arc::clone(self).work_again(admitted).instrument(span));
+            let admitted = Admitted { message, lease, turn, place, record };
+            let work = Arc::clone(self).work_again(admitted, noted && !spared);
+            tokio::spawn(work.instrument(span));
             taken += 1;
         }
         Ok(taken)
@@ -152,6 +155,11 @@ impl Orchestrator {
         }
     }
 
+    /// Whether the message is in work here.
+    pub fn works_on(&self, id: MessageId) -> bool {
+        matches!(self.records.find(id), Some(Found::InWork(_)))
+    }
+
     /// Messages as they stand, newest first. Which of the unfinished ones run is known here, not in the store.
     pub async fn messages(&self, mut filter: MessageFilter) -> Result<Page<Message>, Fault> {
         let (wanted, limit) = (filter.status, filter.limit as usize);
@@ -187,27 +195,31 @@ impl Orchestrator {
     /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.
     pub async fn shutdown(&self) -> Result<usize, Fault> {
         self.census.close().await;
-        let lease = self.lease();
-        let queued = self.parts.store.unfinished(&lease.server).await?.len();
-        self.parts.store.leave(&lease).await?;
+        let queued = self.parts.store.unfinished(&self.lease().server).await?.len();
+        self.leave().await?;
         Ok(queued)
     }
 
-    async fn work(self: Arc<Self>, admitted: Admitted, acceptance: Acceptance) {
-        let Admitted { message, lease, mut turn, mut place, record, prefetched } = admitted;
+    async fn work(
+        self: Arc<Self>,
+        mut admitted: Admitted,
+        acceptance: Acceptance,
+        prefetched: Option<Resolution>,
+    ) {
         let begun = Instant::now();
+        let Admitted { message, lease, turn, place, record } = &mut admitted;
         let mut acceptance = Some(acceptance);
         // Of a message sent again nothing is run, not even to be dropped.
         if let Some(acceptance) = acceptance.take_if(|acceptance| acceptance.idempotency_key.is_some())
-            && self.write_down(&message, &lease, acceptance).await.is_err()
+            && self.write_down(message, lease, record, acceptance).await.is_err()
         {
             return;
         }
         let cycle = Cycle::new(Arc::clone(&self), message.clone(), lease.clone());
-        let first = {
+        let attempted = {
             let mut first = pin!(maybe_done(async {
                 turn.come().await;
-                if !place.start() {
+                if !place.start() || self.lease() != *lease {
                     return None;
                 }
                 record.running();
@@ -222,7 +234,7 @@ impl Orchestrator {
             if !first.as_mut().output_mut().is_some_and(ends) {
                 let accepted = async {
                     match acceptance.take() {
-                        Some(acceptance) => self.write_down(&message, &lease, acceptance).await,
+                        Some(acceptance) => self.write_down(message, lease, record, acceptance).await,
                         None => Ok(()),
                     }
                 };
@@ -231,24 +243,25 @@ impl Orchestrator {
             }
             first.take_output().flatten()
         };
-        let Some(first) = first else { return };
-        let first = First { attempted: Some(first), unwritten: acceptance };
-        let ended = self.complete(cycle, first, &message, &lease, &mut turn).await;
-        self.end(ended, begun, Held { place, turn, record });
+        if attempted.is_none() {
+            return;
+        }
+        let first = First { attempted, unwritten: acceptance };
+        let ended = self.complete(cycle, first, &mut admitted).await;
+        self.end(ended, begun, admitted);
     }
 
     /// Works on a message that a server left unfinished. From now on it is written down that the message runs:
     /// one that ran when a server died runs alone the next time, and not again and again.
-    async fn work_again(self: Arc<Self>, admitted: Admitted) {
-        let Admitted { mut message, lease, mut turn, mut place, record, .. } = admitted;
+    async fn work_again(self: Arc<Self>, mut admitted: Admitted, suspect: bool) {
         let begun = Instant::now();
+        let Admitted { message, lease, turn, place, record } = &mut admitted;
         turn.come().await;
-        let suspect = message.status == MessageStatus::Running;
         let mut alone = suspect.then(|| self.suspects.enter(&()));
         if let Some(alone) = &mut alone {
             alone.come().await;
         }
-        if !place.start() {
+        if !place.start() || self.lease() != *lease {
             return;
         }
         let attempted = if suspect && message.restarts >= MAX_RESTARTS {
@@ -256,26 +269,28 @@ impl Orchestrator {
         } else {
             message.restarts += 1;
             message.status = MessageStatus::Running;
-            if let Err(error) = self.parts.store.note(&message, &lease).await {
-                tracing::warn!("a message cannot be taken up: {error}");
-                self.leave_lying();
-                return;
+            match self.parts.store.note(message, lease).await {
+                Ok(()) => record.noted(message),
+                // It was done by an earlier server after all.
+                Err(StoreError::AlreadyFinished(_)) => {}
+                Err(error) => {
+                    tracing::warn!("a message cannot be taken up: {error}");
+                    return;
+                }
             }
             None
         };
-        record.running();
-        let cycle = Cycle::new(Arc::clone(&self), message.clone(), lease.clone());
-        let first = First { attempted, unwritten: None };
-        let ended = self.complete(cycle, first, &message, &lease, &mut turn).await;
-        self.end(ended, begun, Held { place, turn, record });
+        let cycle = Cycle::new(Arc::clone(&self), message.clone(), lease.clone()).alone(alone);
+        let ended = self.complete(cycle, First { attempted, unwritten: None }, &mut admitted).await;
+        self.end(ended, begun, admitted);
     }
 
     /// Hands the final record over and lets go. Without one the message stays where it is.
-    fn end(&self, ended: Option<Message>, begun: Instant, held: Held) {
-        let Held { place, turn, record } = held;
-        let Some(ended) = ended else { return self.leave_lying() };
+    fn end(&self, ended: Option<Message>, begun: Instant, admitted: Admitted) {
+        let Some(ended) = ended else { return };
         report(&ended, begun);
         self.narrator(ended.message_id).ended(&ended);
+        let Admitted { turn, place, record, .. } = admitted;
         // Whoever gets the answer finds the place free.
         drop(place);
         drop(turn);
@@ -283,7 +298,13 @@ impl Orchestrator {
     }
 
     /// Makes the acceptance durable and answers it. `Err`: there is nothing to work on.
-    async fn write_down(&self, message: &Message, lease: &Lease, acceptance: Acceptance) -> Result<(), ()> {
+    async fn write_down(
+        &self,
+        message: &Message,
+        lease: &Lease,
+        record: &Record,
+        acceptance: Acceptance,
+    ) -> Result<(), ()> {
         let key = acceptance.idempotency_key.as_deref();
         let (answer, go_on) = match self.parts.store.accept(message, key, lease).await {
             Ok(Accepted::New) => (Ok(message.clone()), Ok(())),
@@ -291,6 +312,7 @@ impl Orchestrator {
             Err(error) => (Err(error.into()), Err(())),
         };
         if go_on.is_ok() {
+            record.written();
             self.narrator(message.message_id).accepted(message);
         }
         // The sender may have gone away.
@@ -303,23 +325,21 @@ impl Orchestrator {
         self: &Arc<Self>,
         cycle: Cycle,
         first: First,
-        message: &Message,
-        lease: &Lease,
-        turn: &mut Turn<ObjectId>,
+        admitted: &mut Admitted,
     ) -> Option<Message> {
         let work = async {
             match first {
                 First { attempted: Some(attempted), unwritten: Some(acceptance) } => {
-                    self.end_at_once(cycle, attempted, acceptance, message, lease, turn).await
+                    self.end_at_once(cycle, attempted, acceptance, admitted).await
                 }
-                First { attempted, .. } => cycle.complete(attempted, turn).await,
+                First { attempted, .. } => cycle.complete(attempted, &mut admitted.turn).await,
             }
         };
         if let Ok(ended) = AssertUnwindSafe(work).catch_unwind().await {
             return ended;
         }
-        let cycle = Cycle::new(Arc::clone(self), message.clone(), lease.clone());
-        cycle.complete(Some(Attempted::crashed()), turn).await
+        let cycle = Cycle::new(Arc::clone(self), admitted.message.clone(), admitted.lease.clone());
+        cycle.complete(Some(Attempted::crashed()), &mut admitted.turn).await
     }
 
     /// Commits the first attempt of a message that is not written down. If that cannot be, the message goes the
@@ -329,12 +349,11 @@ impl Orchestrator {
         mut cycle: Cycle,
         first: Attempted,
         acceptance: Acceptance,
-        message: &Message,
-        lease: &Lease,
-        turn: &mut Turn<ObjectId>,
+        admitted: &mut Admitted,
     ) -> Option<Message> {
+        let Admitted { message, lease, turn, record, .. } = admitted;
         let Some(ended) = cycle.commit_at_once(first).await else {
-            self.write_down(message, lease, acceptance).await.ok()?;
+            self.write_down(message, lease, record, acceptance).await.ok()?;
             return cycle.complete(None, turn).await;
         };
         // The sender may have gone away.

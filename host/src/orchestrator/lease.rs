@@ -1,15 +1,18 @@
 //! This server's lease on the image: renewed while it works, made anew when it was lost; and the messages that
 //! are without a server, or that this one left lying.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use super::Orchestrator;
-use crate::object::Fault;
-use crate::store::{Lease, StoreError};
+use crate::object::{Fault, MessageStatus};
+use crate::store::{Lease, MessageFilter, StoreError};
 
 /// A lease is renewed so often while it lasts.
 const RENEWALS: u32 = 3;
+
+/// The shortest pause before a lease is asked for again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 impl Orchestrator {
     pub(super) fn lease(&self) -> Lease {
@@ -19,15 +22,39 @@ impl Orchestrator {
     /// Takes up what was accepted and not finished, by an earlier process or by a server that is gone; how many
     /// messages those are. From now on the lease is kept, and messages of servers that end are taken over.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, Fault> {
+        // Whatever this machine's clock says, new messages come behind those that are there.
+        let newest = MessageFilter { limit: 1, ..MessageFilter::default() };
+        if let Some(newest) = self.parts.store.messages(&newest).await?.items.first() {
+            newest.message_id.count_on_from();
+        }
         self.parts.store.take_over(&self.lease()).await?;
         let recovered = self.take_up().await?;
         tokio::spawn(keep(Arc::downgrade(self)));
         Ok(recovered)
     }
 
-    /// There is a message that this server has to finish and that no task works on.
-    pub(super) fn leave_lying(&self) {
-        self.left_lying.store(true, Ordering::Relaxed);
+    /// A message was refused under the lease: a new one is wanted now.
+    pub(super) fn lease_is_lost(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Ends the lease. What still runs under it is refused from now on, and can be taken over at once.
+    pub async fn leave(&self) -> Result<(), Fault> {
+        let (store, lease) = (&self.parts.store, self.lease());
+        self.left.send_replace(true);
+        // Nothing died while these ran.
+        for id in self.records.noted() {
+            if let Some(mut message) = store.message(id).await?
+                && message.status == MessageStatus::Running
+            {
+                message.status = MessageStatus::Accepted;
+                message.restarts = message.restarts.saturating_sub(1);
+                if let Err(error) = store.note(&message, &lease).await {
+                    tracing::debug!("a message stays noted as running: {error}");
+                }
+            }
+        }
+        Ok(store.leave(&lease).await?)
     }
 
     async fn keep_once(self: &Arc<Self>) -> Result<(), Fault> {
@@ -42,15 +69,18 @@ impl Orchestrator {
                 metrics::counter!("aura_leases_lost_total").increment(1);
                 let lease = store.join(&lease.server, time).await?;
                 *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
-                self.leave_lying();
+                self.records.leave_lying();
             }
             Err(error) => return Err(error.into()),
+        }
+        if self.census.is_closed() {
+            return Ok(());
         }
         let taken = store.take_over(&self.lease()).await?;
         if taken > 0 {
             tracing::info!("took over {taken} messages of a server that is gone");
         }
-        if self.left_lying.swap(false, Ordering::Relaxed) || taken > 0 {
+        if self.records.take_left_lying() || taken > 0 {
             self.take_up().await?;
         }
         Ok(())
@@ -58,15 +88,22 @@ impl Orchestrator {
 }
 
 async fn keep(orchestrator: Weak<Orchestrator>) {
-    while let Some(orchestrator) =
-        orchestrator.upgrade().filter(|orchestrator| !orchestrator.census.is_closed())
-    {
-        let pause = orchestrator.parts.lease_time / RENEWALS;
-        if let Err(fault) = orchestrator.keep_once().await {
-            orchestrator.leave_lying();
+    while let Some(orchestrator) = orchestrator.upgrade() {
+        let mut left = orchestrator.left.subscribe();
+        let kept = tokio::select! {
+            _ = left.wait_for(|left| *left) => return,
+            kept = orchestrator.keep_once() => kept,
+        };
+        let mut pause = orchestrator.parts.lease_time / RENEWALS;
+        if let Err(fault) = kept {
+            orchestrator.records.leave_lying();
             tracing::warn!("the lease on the image could not be renewed: {fault}");
+            pause = pause.min(AGAIN);
         }
+        let wanted = Arc::clone(&orchestrator.wanted);
         drop(orchestrator);
-        tokio::time::sleep(pause).await;
+        // Nobody needs a lease more often than this.
+        tokio::time::sleep(pause.min(AGAIN)).await;
+        let _ = tokio::time::timeout(pause.saturating_sub(AGAIN), wanted.notified()).await;
     }
 }

@@ -32,9 +32,10 @@ pub use census::Load;
 pub use monologue::Monologue;
 pub use narration::last_event;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
 
 use attempt::Lesson;
 use census::Census;
@@ -78,7 +79,9 @@ pub struct Orchestrator {
     /// Messages that ran when a server died run alone.
     suspects: Arc<Lanes<()>>,
     lease: Mutex<Lease>,
-    left_lying: AtomicBool,
+    /// A new lease is wanted, and: there is no more need of one.
+    wanted: Arc<Notify>,
+    left: watch::Sender<bool>,
     monologue: Monologue,
 }
 
@@ -87,7 +90,8 @@ impl Orchestrator {
         Arc::new(Self {
             census: Census::new(parts.queue),
             lease: Mutex::new(parts.lease.clone()),
-            left_lying: AtomicBool::new(false),
+            wanted: Arc::default(),
+            left: watch::Sender::new(false),
             parts: Arc::new(parts),
             records: Records::new(),
             inboxes: Lanes::new(),

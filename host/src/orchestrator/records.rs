@@ -1,7 +1,7 @@
 //! The records of messages in work, for those who wait for them, and of the last ones that ended, so that an
 //! answer is not read back from the store that just wrote it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -12,10 +12,23 @@ use crate::object::{Message, MessageId, MessageStatus};
 const RECENT: usize = 256;
 const RECENT_BYTES: usize = 64 * 1024;
 
+/// A message in work.
+struct Open {
+    message: watch::Sender<Message>,
+    /// Whether it is in the store.
+    written: bool,
+    /// Whether it says there that it runs, as it does here.
+    noted: bool,
+}
+
 #[derive(Default)]
 struct Shelves {
-    open: HashMap<MessageId, watch::Sender<Message>>,
+    open: HashMap<MessageId, Open>,
     recent: VecDeque<Message>,
+    /// Whether a message was put aside that this server has to finish.
+    left_lying: bool,
+    /// Messages put aside that are noted as running although nothing died while they ran.
+    spared: HashSet<MessageId>,
 }
 
 #[derive(Default)]
@@ -39,14 +52,37 @@ impl Records {
         if shelves.open.contains_key(&id) {
             return None;
         }
-        shelves.open.insert(id, watch::Sender::new(message.clone()));
+        let message = watch::Sender::new(message.clone());
+        shelves.open.insert(id, Open { message, written: false, noted: false });
         Some(Record { records: Arc::clone(self), id })
+    }
+
+    /// There may be a message to be finished that no task works on.
+    pub fn leave_lying(&self) {
+        self.lock().left_lying = true;
+    }
+
+    /// Whether there may be one; asking again, there is none.
+    pub fn take_left_lying(&self) -> bool {
+        std::mem::take(&mut self.lock().left_lying)
+    }
+
+    /// Whether the message was put aside alive; asking again, it was not.
+    pub fn take_spared(&self, id: MessageId) -> bool {
+        self.lock().spared.remove(&id)
+    }
+
+    /// All messages that this process has noted as running, in work or put aside.
+    pub fn noted(&self) -> Vec<MessageId> {
+        let shelves = self.lock();
+        let open = shelves.open.iter().filter(|(_, open)| open.noted);
+        open.map(|(id, _)| *id).chain(shelves.spared.iter().copied()).collect()
     }
 
     pub fn find(&self, id: MessageId) -> Option<Found> {
         let shelves = self.lock();
-        if let Some(record) = shelves.open.get(&id) {
-            return Some(Found::InWork(record.subscribe()));
+        if let Some(open) = shelves.open.get(&id) {
+            return Some(Found::InWork(open.message.subscribe()));
         }
         let ended = shelves.recent.iter().rev().find(|message| message.message_id == id);
         ended.cloned().map(Box::new).map(Found::Ended)
@@ -57,16 +93,34 @@ impl Records {
     }
 }
 
-/// The open record of a message in work. Dropping it closes it.
+/// The open record of a message in work. Dropping it closes it; a message that is written down and not ended is
+/// then left lying.
 pub(super) struct Record {
     records: Arc<Records>,
     id: MessageId,
 }
 
 impl Record {
+    /// The message is in the store.
+    pub fn written(&self) {
+        self.change(|open| open.written = true);
+    }
+
     pub fn running(&self) {
-        if let Some(record) = self.records.lock().open.get(&self.id) {
-            record.send_modify(|message| message.status = MessageStatus::Running);
+        self.change(|open| open.message.send_modify(|message| message.status = MessageStatus::Running));
+    }
+
+    /// The message runs, and the store says so.
+    pub fn noted(&self, message: &Message) {
+        self.change(|open| {
+            open.noted = true;
+            open.message.send_replace(message.clone());
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.records.lock().open.get_mut(&self.id) {
+            change(open);
         }
     }
 
@@ -83,14 +137,22 @@ impl Record {
             }
             shelves.recent.push_back(message.clone());
         }
-        if let Some(record) = shelves.open.remove(&self.id) {
-            record.send_replace(message);
+        if let Some(open) = shelves.open.remove(&self.id) {
+            open.message.send_replace(message);
         }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.records.lock().open.remove(&self.id);
+        let mut shelves = self.records.lock();
+        if let Some(open) = shelves.open.remove(&self.id)
+            && open.written
+        {
+            shelves.left_lying = true;
+            if open.noted {
+                shelves.spared.insert(self.id);
+            }
+        }
     }
 }

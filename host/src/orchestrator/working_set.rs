@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use crate::object::{Json, Object, ObjectId, Rev};
 
 struct Working {
-    /// As first read; what the commit is conditional on.
-    rev: Rev,
     read: Json,
     now: Json,
     /// Differs after every change: equal stamps mean equal attributes.
@@ -23,8 +21,9 @@ struct Undo {
 #[derive(Default)]
 pub(super) struct WorkingSet {
     objects: BTreeMap<ObjectId, Working>,
-    /// Prototypes that attributes or methods were inherited from, or could have been.
-    lineage: BTreeMap<ObjectId, Rev>,
+    /// The revision at which each object was first read, also as a prototype only: what the commit is conditional
+    /// on.
+    revs: BTreeMap<ObjectId, Rev>,
     undo: Vec<Undo>,
     stamps: u64,
 }
@@ -34,14 +33,14 @@ pub(super) struct WorkingSet {
 pub(super) struct Savepoint(usize);
 
 impl WorkingSet {
-    /// Takes an object and its prototypes in as the store has them. One that is in already keeps what it was first read with: if it
-    /// has moved on since, the commit will say so.
+    /// Takes an object and its prototypes in as the store has them. What is in already keeps what it was first
+    /// read with: if it has moved on since, the commit will say so.
     pub fn read(&mut self, object: Object, lineage: Vec<(ObjectId, Rev)>) {
         for (id, rev) in lineage {
-            self.lineage.entry(id).or_insert(rev);
+            self.revs.entry(id).or_insert(rev);
         }
+        self.revs.entry(object.id.clone()).or_insert(object.rev);
         self.objects.entry(object.id).or_insert_with(|| Working {
-            rev: object.rev,
             now: object.attributes.clone(),
             read: object.attributes,
             stamp: 0,
@@ -50,7 +49,7 @@ impl WorkingSet {
 
     /// Revision and present attributes.
     pub fn get(&self, id: &ObjectId) -> Option<(&Rev, &Json)> {
-        self.objects.get(id).map(|working| (&working.rev, &working.now))
+        Some((self.revs.get(id)?, &self.objects.get(id)?.now))
     }
 
     pub fn stamp(&self, id: &ObjectId) -> Option<u64> {
@@ -84,9 +83,7 @@ impl WorkingSet {
     }
 
     pub fn preconditions(&self) -> Vec<(ObjectId, Rev)> {
-        let mut revs = self.lineage.clone();
-        revs.extend(self.objects.iter().map(|(id, working)| (id.clone(), working.rev.clone())));
-        revs.into_iter().collect()
+        self.revs.iter().map(|(id, rev)| (id.clone(), rev.clone())).collect()
     }
 
     /// The new attributes of the objects that differ from what was read.

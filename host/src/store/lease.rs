@@ -1,8 +1,8 @@
 //! Leases: which server works on which messages of an image that several share.
 //!
-//! A lease is a name with a token. The token is the fence: whatever takes the lease away makes another, so that
-//! a server that slept through the end of its lease cannot commit under it. The time only decides when others
-//! may take over.
+//! A lease is a name with a token. The token is the fence: it is valid until the lease is given anew or taken
+//! away, so that a server that slept through the end of its lease cannot commit under it. The time only decides
+//! when others may take over.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -160,6 +160,7 @@ pub struct Page<T> {
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
     pub target: Option<ObjectId>,
+    /// `Accepted` finds all that are not finished: which of them run, the servers know better.
     pub status: Option<MessageStatus>,
     /// Only messages with smaller ids, that is, older ones.
     pub after: Option<MessageId>,

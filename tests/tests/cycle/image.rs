@@ -39,6 +39,8 @@ pub struct Image {
     pub conflicts: AtomicU32,
     /// Commits that are applied, but whose answer is lost.
     pub lost_answers: AtomicU32,
+    /// Commits that were refused because it was not their turn.
+    early: AtomicU32,
     /// Acceptances to be refused as unavailable.
     pub refusals: AtomicU32,
     /// Acceptances wait here.
@@ -51,6 +53,7 @@ impl Image {
             state: Mutex::default(),
             conflicts: AtomicU32::new(0),
             lost_answers: AtomicU32::new(0),
+            early: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
             accepting: Semaphore::new(ROOM as usize),
         }
@@ -58,6 +61,10 @@ impl Image {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    pub fn commits_refused(&self) -> u32 {
+        self.early.load(Ordering::SeqCst)
     }
 
     pub fn add(&self, id: &str, attributes: &str, prototypes: &[&str]) {
@@ -341,7 +348,11 @@ impl Store for Image {
         {
             return Err(StoreError::Conflict(object.clone()));
         }
-        self.state().commit(commit)?;
+        let outcome = self.state().commit(commit);
+        if matches!(outcome, Err(StoreError::NotItsTurn(_))) {
+            self.early.fetch_add(1, Ordering::SeqCst);
+        }
+        outcome?;
         if due(&self.lost_answers) {
             return Err(StoreError::Unavailable("the connection broke".to_owned()));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aura::object::{Json, MessageStatus, ObjectId};
 
-use crate::scene::{Scene, message};
+use crate::scene::{ROOM, Scene, message};
 
 async fn at_the_gate(scene: &Scene, count: usize) {
     let gate = scene.gate.clone();
@@ -110,4 +110,29 @@ async fn a_server_that_lost_its_lease_leaves_its_messages_to_the_next() {
         refused.to_string(),
         "StoreUnavailable: this server's lease on the image has ended; its messages are another's now"
     );
+}
+
+/// Both servers are about to learn the same, and the one whose message came later is done first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lesson_is_given_up_while_an_earlier_message_is_waited_for() {
+    let scene = Scene::new();
+    let other = scene.beside();
+    let thinking = scene.mind.thinking.acquire_many(ROOM).await.unwrap();
+    let first = scene.accept("system", "greet").await.unwrap().message_id;
+    while scene.mind.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    other.mind.writes("greet", "return 1");
+    other.mind.writes("greet", "return 2");
+    let second = other.accept("system", "greet").await.unwrap().message_id;
+    while scene.image.commits_refused() == 0 {
+        tokio::task::yield_now().await;
+    }
+    scene.image.state().leases.remove("server");
+    assert_eq!(other.orchestrator.recover().await.unwrap(), 1);
+    let (first, second) = (other.end_of(first).await, other.end_of(second).await);
+    assert_eq!((first.error, second.error), (None, None));
+    assert_eq!((first.result, first.generated, second.generated), (second.result, true, false));
+    assert_eq!(other.versions("system", "greet").await.len(), 1);
+    drop(thinking);
 }

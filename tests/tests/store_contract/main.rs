@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// An image that outlives the store that has it open.
 trait Image {
     fn empty() -> Self;
-    /// Opens the image. A store opened before must be dropped.
+    /// Opens the image, perhaps beside others that have it open.
     fn open(&self) -> impl Store;
 }
 
@@ -68,6 +68,8 @@ macro_rules! contract {
             contract!(@sharing $image:
                 a_new_lease_ends_the_one_before
                 messages_of_a_server_that_is_gone_are_taken_over
+                an_image_can_be_open_twice
+                what_runs_is_listed_as_unfinished
                 a_message_takes_its_turn
                 write_skew_is_prevented
                 what_was_inherited_is_a_precondition

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aura::object::{Json, Message};
-use aura::store::{Accepted, Commit, Entry, Imported, MAX_ATTRIBUTE_BYTES, Store, StoreError};
+use aura::object::{Json, Message, MessageStatus};
+use aura::store::{Accepted, Commit, Entry, Imported, MAX_ATTRIBUTE_BYTES, MessageFilter, Store, StoreError};
 use futures::future::join_all;
 use tokio::sync::mpsc;
 
@@ -69,6 +69,58 @@ pub async fn messages_of_a_server_that_is_gone_are_taken_over(image: &impl Image
     store.leave(&two).await.unwrap();
     assert_eq!(store.take_over(&one).await.unwrap(), 1);
     assert_eq!(store.unfinished(&server("one")).await.unwrap(), [sent[2].clone()]);
+}
+
+/// As two servers have it: what one writes the other one sees at once, and neither keeps the other one out.
+pub async fn an_image_can_be_open_twice(image: &impl Image) {
+    let (first, second) = (image.open(), image.open());
+    let (one, two) = (join(&first, "one").await, join(&second, "two").await);
+    first.create_object(object("a", r#"{"n":0}"#, &[])).await.unwrap();
+    let add = async |store: &dyn Store, lease: &aura::store::Lease| {
+        for _ in 0..20 {
+            let message = message("a");
+            loop {
+                let read = store.object(&id("a")).await.unwrap();
+                let number: u32 = read.attributes.get()[5..].trim_end_matches('}').parse().unwrap();
+                let commit = Commit {
+                    changes: vec![(id("a"), json(&format!(r#"{{"n":{}}}"#, number + 1)))],
+                    preconditions: vec![(id("a"), read.rev)],
+                    ..cycle(lease, &message)
+                };
+                match store.commit(commit).await {
+                    Ok(()) => break,
+                    Err(StoreError::Conflict(_)) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            store.renew(lease, Duration::from_hours(1)).await.unwrap();
+        }
+    };
+    tokio::join!(add(&first, &one), add(&second, &two));
+    assert_eq!(second.object(&id("a")).await.unwrap().attributes, json(r#"{"n":40}"#));
+    let waiting = message("a");
+    accept(&first, &one, &waiting).await;
+    drop(first);
+    assert_eq!(second.unfinished(&one.server).await.unwrap(), [waiting]);
+}
+
+/// A listing for `accepted` has all that is not finished, noted as running or not.
+pub async fn what_runs_is_listed_as_unfinished(image: &impl Image) {
+    let store = image.open();
+    let lease = join(&store, "one").await;
+    let [first, second, third] = ["a", "b", "c"].map(message);
+    for message in [&first, &second, &third] {
+        accept(&store, &lease, message).await;
+    }
+    let noted = Message { status: MessageStatus::Running, restarts: 1, ..second };
+    store.note(&noted, &lease).await.unwrap();
+    store.commit(cycle(&lease, &third)).await.unwrap();
+    let listed = async |status| {
+        let filter = MessageFilter { status: Some(status), limit: 9, ..MessageFilter::default() };
+        store.messages(&filter).await.unwrap().items
+    };
+    assert_eq!(listed(MessageStatus::Accepted).await, [noted.clone(), first]);
+    assert_eq!(listed(MessageStatus::Running).await, [noted]);
 }
 
 pub async fn a_message_takes_its_turn(image: &impl Image) {
@@ -301,7 +353,18 @@ pub async fn a_broken_import_leaves_nothing<I: Image>(image: &I) {
     let mut twice = exported.clone();
     twice.insert(0, exported[0].clone());
     let gap = exported.iter().filter(|entry| !matches!(entry, Entry::Method(method) if method.version == 1));
-    for broken in [cut, miscounted, dangling, twice, gap.cloned().collect()] {
+    let mut no_object = exported.clone();
+    no_object[0] = Entry::Object { id: id("a"), attributes: json("[]") };
+    let again = |kind: fn(&Entry) -> bool| {
+        let mut entries = exported.clone();
+        let twice = entries.iter().position(kind).unwrap();
+        entries.insert(twice, entries[twice].clone());
+        entries
+    };
+    let message_twice = again(|entry| matches!(entry, Entry::Message { .. }));
+    let invocation_twice = again(|entry| matches!(entry, Entry::Invocation(_)));
+    let gap = gap.cloned().collect();
+    for broken in [cut, miscounted, dangling, twice, gap, no_object, message_twice, invocation_twice] {
         let refused = import(&other, broken).await;
         assert!(matches!(refused, Err(StoreError::ImportFailed(_))), "{refused:?}");
         let objects = other.objects(None, 9).await.unwrap().items;

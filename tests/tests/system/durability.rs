@@ -47,12 +47,12 @@ impl Dice {
 }
 
 async fn furnish(client: &Client) {
-    for key in ["counter", "keyed", "left", "right", "bank"] {
+    for key in ["counter", "keyed", "left", "right", "bank", "branch"] {
         child(client, key).await;
     }
     install(client, "system", "count", "self.n = getattr(self, 'n', 0) + 1").await;
     install(client, "system", "add", "self.sum = getattr(self, 'sum', 0) + args[0]").await;
-    install(client, "bank", "move", "self.send('left', 'add', -1)\nself.send('right', 'add', 1)").await;
+    install(client, "system", "move", "self.send('left', 'add', -1)\nself.send('right', 'add', 1)").await;
 }
 
 /// Sends until `stop`, waiting for the end half of the time.
@@ -164,7 +164,8 @@ async fn balance(client: &Client, promised: &Promised) {
     assert!(promised.ids.iter().all(|id| known.contains(id.as_str())), "a message is lost");
 
     // Those whose answer did not arrive count as well.
-    let moved = by_target["UvmObjects/bank"];
+    let moved =
+        by_target["UvmObjects/bank"] + by_target.get("UvmObjects/branch").copied().unwrap_or_default();
     assert_eq!(attribute(client, "counter", "n").await, by_target["UvmObjects/counter"]);
     assert_eq!(
         (attribute(client, "left", "sum").await, attribute(client, "right", "sum").await),
@@ -239,7 +240,9 @@ async fn servers_that_share_an_image_do_each_message_once() {
     for (sender, tell) in tells.iter().enumerate() {
         let up = tell.subscribe();
         senders.spawn(press(up.clone(), stop.clone(), to("counter", "count")));
-        senders.spawn(press(up.clone(), stop.clone(), to("bank", "move")));
+        // Different objects that change the same ones.
+        let bank = ["bank", "branch"][sender];
+        senders.spawn(press(up.clone(), stop.clone(), to(bank, "move")));
         senders.spawn(press_with_keys(up, stop.clone(), sender, keys.clone()));
     }
     senders.spawn(teach(tells[0].subscribe(), stop.clone()));
@@ -307,30 +310,34 @@ async fn the_messages_of_a_server_that_is_gone_are_done_by_another() {
     let first = Server::start_with(&[NOWHERE, ("AURA_LEASE_S", "1")]);
     let second = first.beside();
     child(first.client(), "spinner").await;
-    child(first.client(), "counter").await;
-    install(first.client(), "system", "count", "self.n = getattr(self, 'n', 0) + 1").await;
+    install(first.client(), "system", "note", "self.log = getattr(self, 'log', []) + [args[0]]").await;
     let client = first.client();
+    let note = |number: usize| {
+        json!({ "target_object_id": "spinner", "method_name": "note", "args": [number] }).to_string()
+    };
     let mut ids = Vec::new();
     // The first one is cut short by a new body: what it runs ends with its server.
     let spinning = spin(&first).await;
-    for _ in 0..5 {
-        let body = to("spinner", "count").to_string();
-        ids.push(crate::api::accepted(&client.send("POST", "/message", &body).await));
+    for number in 0..5 {
+        ids.push(crate::api::accepted(&client.send("POST", "/message", &note(number)).await));
     }
     let quick = json!({ "source": "return 'quick'" });
     done(second.client(), "PUT", "/objects/spinner/methods/spin", &quick, 201).await;
     // One that came later elsewhere waits for those that were accepted before it.
-    let body = to("spinner", "count").to_string();
-    let later = crate::api::accepted(&second.client().send("POST", "/message", &body).await);
-    assert_eq!(read(second.client(), "/objects/spinner").await["attributes"]["n"], Value::Null);
+    for number in 5..8 {
+        ids.push(crate::api::accepted(&second.client().send("POST", "/message", &note(number)).await));
+    }
+    let mut events = second.client().events(&format!("/messages/{spinning}/events")).await;
     drop(first.kill());
 
     assert_eq!(ended(second.client(), &spinning).await.record().result.get(), r#""quick""#);
-    ids.push(later);
     for id in &ids {
         assert_eq!(ended(second.client(), id).await.record().status, "completed");
     }
-    assert_eq!(attribute(second.client(), "spinner", "n").await, 6);
+    let log = &read(second.client(), "/objects/spinner").await["attributes"]["log"];
+    assert_eq!(log, &json!([0, 1, 2, 3, 4, 5, 6, 7]), "in the order of acceptance");
+    // Who listens at the second server hears the end as well.
+    while events.next().await.0 != "completed" {}
 }
 
 #[tokio::test]
@@ -346,10 +353,13 @@ async fn a_server_that_slept_too_long_changes_nothing_of_what_others_took_over()
         ids.push(crate::api::accepted(&first.client().send("POST", "/message", &body).await));
     }
     first.freeze();
+    // As soon as the other one has begun with them, both want to.
+    let begun = ended(second.client(), &ids[5]).await.record();
+    first.wake();
+    assert_eq!(begun.status, "completed");
     for id in &ids {
         assert_eq!(ended(second.client(), id).await.record().status, "completed");
     }
-    first.wake();
     assert_eq!(attribute(second.client(), "counter", "n").await, 10);
     // It joins again and works on.
     let again = loop {

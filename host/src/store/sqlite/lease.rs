@@ -9,20 +9,29 @@ use crate::store::{Lease, LeaseId, Result, ServerName, StoreError};
 
 pub(super) fn join(image: &Connection, server: &ServerName, time: Duration) -> Result<Lease> {
     let lease = Lease { server: server.clone(), id: LeaseId::fresh() };
+    let (until, duration) = terms(time);
     image
         .prepare_cached(
-            "INSERT INTO Servers (name, lease, expires_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET lease = excluded.lease, expires_at = excluded.expires_at",
+            "INSERT INTO Servers (name, lease, expires_at, duration) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)
+             DO UPDATE SET lease = excluded.lease, expires_at = excluded.expires_at, duration = excluded.duration",
         )?
-        .execute(params![server, lease.id, after(time)])?;
+        .execute(params![server, lease.id, until, duration])?;
     Ok(lease)
 }
 
-pub(super) fn renew(image: &Connection, lease: &Lease, time: Duration) -> Result<()> {
+/// Whether other servers hold leases.
+pub(super) fn renew(image: &Connection, lease: &Lease, time: Duration) -> Result<bool> {
+    let (until, duration) = terms(time);
     let renewed = image
-        .prepare_cached("UPDATE Servers SET expires_at = ?3 WHERE name = ?1 AND lease = ?2")?
-        .execute(params![lease.server, lease.id, after(time)])?;
-    if renewed == 0 { Err(StoreError::Fenced) } else { Ok(()) }
+        .prepare_cached("UPDATE Servers SET expires_at = ?3, duration = ?4 WHERE name = ?1 AND lease = ?2")?
+        .execute(params![lease.server, lease.id, until, duration])?;
+    if renewed == 0 {
+        return Err(StoreError::Fenced);
+    }
+    let others = image
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM Servers WHERE name <> ?1 AND lease IS NOT NULL)")?
+        .query_row([&lease.server], |row| row.get(0))?;
+    Ok(others)
 }
 
 pub(super) fn leave(image: &Connection, lease: &Lease) -> Result<()> {
@@ -35,7 +44,11 @@ pub(super) fn leave(image: &Connection, lease: &Lease) -> Result<()> {
 pub(super) fn take_over(image: &Connection, lease: &Lease) -> Result<usize> {
     require(image, lease)?;
     image
-        .prepare_cached("UPDATE Servers SET lease = NULL WHERE name <> ?1 AND expires_at < ?2")?
+        .prepare_cached(
+            // One that has longer to go than it was given for was made before the clock was set back.
+            "UPDATE Servers SET lease = NULL WHERE name <> ?1 AND lease IS NOT NULL
+             AND (expires_at < ?2 OR expires_at - duration > ?2)",
+        )?
         .execute(params![lease.server, Timestamp::now()])?;
     let taken = image
         .prepare_cached(
@@ -54,7 +67,8 @@ pub(super) fn require(image: &Connection, lease: &Lease) -> Result<()> {
     if holds { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
-fn after(time: Duration) -> Timestamp {
-    let time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(Timestamp::now().0.saturating_add(time))
+/// When a lease of that time ends, and the time in milliseconds.
+fn terms(time: Duration) -> (Timestamp, i64) {
+    let duration = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    (Timestamp(Timestamp::now().0.saturating_add(duration)), duration)
 }

@@ -14,17 +14,18 @@ pub(super) fn accept(
     key: Option<&str>,
     lease: &Lease,
 ) -> Result<Accepted> {
-    let before = find(
-        image,
-        "SELECT record FROM Messages WHERE idempotency_key = ?1 OR id = ?2",
-        params![key, message.message_id],
-    )?;
-    if let Some(before) = before {
+    if let Some(before) = before(image, message, key)? {
         return Ok(Accepted::Before(before));
     }
     lease::require(image, lease)?;
     insert(image, message, key, Some(&lease.server))?;
     Ok(Accepted::New)
+}
+
+/// The message that the key names already, or the message itself.
+pub(super) fn before(image: &Connection, message: &Message, key: Option<&str>) -> Result<Option<Message>> {
+    let sql = "SELECT record FROM Messages WHERE idempotency_key = ?1 OR id = ?2";
+    find(image, sql, params![key, message.message_id])
 }
 
 /// Takes in a message as it is. One that is not finished waits for a server.
@@ -121,7 +122,7 @@ pub(super) fn list(image: &Connection, filter: &MessageFilter) -> Result<Page<Me
         Some(MessageStatus::Completed) => " AND status = 'completed'",
         Some(MessageStatus::Failed) => " AND status = 'failed'",
         // As the index has it.
-        Some(MessageStatus::Accepted) => " AND status IN ('accepted', 'running') AND status = 'accepted'",
+        Some(MessageStatus::Accepted) => " AND status IN ('accepted', 'running')",
         Some(MessageStatus::Running) => " AND status IN ('accepted', 'running') AND status = 'running'",
     };
     sql += " ORDER BY id DESC LIMIT ?3";

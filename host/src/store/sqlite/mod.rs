@@ -139,7 +139,9 @@ impl Store for SqliteStore {
 
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<()> {
         let lease = lease.clone();
-        self.writer.run(move |image| lease::renew(image, &lease, time)).await
+        let others = self.writer.run(move |image| lease::renew(image, &lease, time)).await?;
+        self.writer.share(others);
+        Ok(())
     }
 
     async fn leave(&self, lease: &Lease) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -23,8 +24,12 @@ pub(super) const NEWEST: usize = MIGRATIONS.len();
 /// "AURA": tells an image from the databases of other programs.
 const APPLICATION_ID: i64 = 0x4155_5241;
 
-/// How long a call waits for a lock that another program holds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a call looks whether another program still holds a lock, a millisecond apart: for some five seconds.
+const LOCK_LOOKS: i32 = 5_000;
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What is kept of the journal after it was moved into the image.
+const JOURNAL_BYTES: i64 = 64 << 20;
 
 /// Pages in the journal before they are moved into the image.
 const CHECKPOINT_PAGES: i64 = 4_000;
@@ -53,8 +58,8 @@ pub(super) fn open_existing(path: &Path) -> Result<(Connection, usize)> {
     let at = |cause: String| StoreError::Unavailable(format!("{}: {cause}", path.display()));
     // One that may not write would leave the files of the journal behind.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| at(explain(&error)))?;
-    let version = configure(&connection)
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| at(explain(&error)))?;
+    let version = configure(&mut connection)
         .and_then(|()| connection.pragma_update(None, "query_only", true))
         .map_err(Refusal::from)
         .and_then(|()| check_schema(&connection));
@@ -67,16 +72,20 @@ pub(super) fn open_existing(path: &Path) -> Result<(Connection, usize)> {
 
 /// A connection that only reads.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
-    let connection = Connection::open_with_flags(
+    let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    configure(&connection)?;
+    configure(&mut connection)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(LOCK_PATIENCE)?;
+fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Evenly: the pauses of SQLite's own handler grow, and who writes much would seldom be met between two writes.
+    connection.busy_handler(Some(|looks| {
+        thread::sleep(LOOK);
+        looks < LOCK_LOOKS
+    }))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Plans do not depend on the values bound; else a bound LIMIT has its statement prepared again every time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -110,6 +119,7 @@ fn prepare(connection: &mut Connection) -> std::result::Result<(), Refusal> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
     migrate(connection)
 }
 

@@ -129,10 +129,16 @@ pub(super) fn import(image: &Connection, from: &mut mpsc::Receiver<Entry>) -> Re
             }
             Entry::Message { message, idempotency_key } => {
                 taken.messages += 1;
+                if messages::before(image, &message, idempotency_key.as_deref())?.is_some() {
+                    return Err(twice("message", &message.message_id));
+                }
                 messages::put(image, &message, idempotency_key.as_deref())?;
             }
             Entry::Invocation(invocation) => {
                 taken.invocations += 1;
+                if commit::invocation(image, invocation.invocation_id)?.is_some() {
+                    return Err(twice("invocation", &invocation.invocation_id));
+                }
                 commit::record(image, &invocation)?;
             }
             Entry::End(counted) if counted == taken => return Ok(taken),
@@ -160,6 +166,9 @@ fn require_empty(image: &Connection) -> Result<()> {
 
 /// The roots are there already.
 fn take_object(image: &Connection, new: &NewObject) -> Result<()> {
+    if !new.attributes.is_object() {
+        return Err(StoreError::ImportFailed(format!("the attributes of {} are not a JSON object", new.id)));
+    }
     let root = matches!(new.id.key(), "nil" | "system");
     match objects::create(image, new) {
         Err(StoreError::ObjectExists(id)) if root => {
@@ -170,6 +179,10 @@ fn take_object(image: &Connection, new: &NewObject) -> Result<()> {
         outcome => drop(outcome?),
     }
     Ok(())
+}
+
+fn twice(what: &str, id: &impl std::fmt::Display) -> StoreError {
+    StoreError::ImportFailed(format!("{what} {id}, or its idempotency key, is there twice"))
 }
 
 fn dangling(error: StoreError) -> StoreError {

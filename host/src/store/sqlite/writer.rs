@@ -3,8 +3,10 @@
 //! Group commit: the jobs that wait run one after the other in one transaction, each in a savepoint of its own,
 //! and are answered when that one transaction is on disk. A job that fails undoes its own savepoint only.
 
-use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +16,9 @@ use crate::store::{Result, StoreError};
 
 /// Jobs that share one transaction at most.
 const BATCH: usize = 256;
+
+/// Between two transactions of an image that others write to as well: longer than they wait to look again.
+const GAP: Duration = Duration::from_micros(1_500);
 
 /// Jobs that wait before callers do.
 const WAITING: usize = 1_024;
@@ -25,20 +30,32 @@ pub(super) struct Writer {
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    shared: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub fn start(mut connection: Connection) -> Result<Self> {
         let (jobs, mut waiting) = mpsc::channel(WAITING);
+        let shared = Arc::new(AtomicBool::new(false));
+        let is_shared = Arc::clone(&shared);
         let thread = Builder::new()
             .name("image-writer".to_owned())
             .spawn(move || {
                 while let Some(batch) = next_batch(&mut waiting) {
                     write(&mut connection, batch);
+                    if is_shared.load(Ordering::Relaxed) {
+                        thread::sleep(GAP);
+                    }
                 }
             })
             .map_err(|error| StoreError::Unavailable(format!("its writing thread cannot start ({error})")))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
+    }
+
+    /// Whether other processes write to the image. `SQLite` knows no queue: without a gap between two
+    /// transactions, whoever writes much keeps all others out.
+    pub fn share(&self, shared: bool) {
+        self.shared.store(shared, Ordering::Relaxed);
     }
 
     /// Runs `work` in a transaction; what it did is on disk when this answers `Ok`, and undone when it failed.
