@@ -1,7 +1,7 @@
 //! Opening an image: its folder, its file, its schema.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -56,11 +56,16 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// empty file, at most [`NEWEST`].
 pub(super) fn open_existing(path: &Path) -> Result<(Connection, usize)> {
     let at = |cause: String| StoreError::Unavailable(format!("{}: {cause}", path.display()));
-    // One that may not write would leave the files of the journal behind.
+    // A connection that may not write leaves an empty journal behind; one that may takes it away, and would take
+    // away one with something in it too, having moved that into the image.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let keep_journal = journal(path).exists();
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| at(explain(&error)))?;
     let version = configure(&mut connection)
         .and_then(|()| connection.pragma_update(None, "query_only", true))
+        .and_then(|()| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep_journal).map(drop)
+        })
         .map_err(Refusal::from)
         .and_then(|()| check_schema(&connection));
     match version {
@@ -68,6 +73,13 @@ pub(super) fn open_existing(path: &Path) -> Result<(Connection, usize)> {
         Err(Refusal::Said(cause)) => Err(at(cause)),
         Err(Refusal::Sqlite(error)) => Err(at(explain(&error))),
     }
+}
+
+/// The write-ahead log of the image at `path`.
+fn journal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// A connection that only reads.
