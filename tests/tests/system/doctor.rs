@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use aura_tests::{Done, Instance, ScriptedMind, Server};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::api::{NOWHERE, install};
@@ -161,6 +162,28 @@ async fn a_server_that_runs_is_found_and_asked() {
     assert!(before.iter().all(|(name, _)| name != "image.sqlite-wal"), "the journal is tidied up");
     assert_eq!(cli.run(&["doctor"]).code, Some(0));
     assert!(before == files(&cli.folder().join("data")), "a doctor changes nothing");
+}
+
+#[test]
+fn an_image_of_an_earlier_version_is_left_as_it_is() {
+    let mind = ScriptedMind::start_blocking();
+    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    fs::create_dir(instance.folder().join("data")).expect("a folder");
+    let image = damage::image(&instance);
+    let old = Connection::open(&image).expect("an image");
+    old.execute_batch(include_str!("../../../host/src/store/sqlite/migrations/0001_living_image.sql"))
+        .expect("the schema");
+    old.execute_batch("PRAGMA application_id = 0x41555241; PRAGMA user_version = 1").expect("its version");
+    drop(old);
+    let before = files(&instance.folder().join("data"));
+    let done = instance.run(&["doctor"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let schema = line(&done, "ok    image: schema: version 1; the next start brings it to version ");
+    line(&done, "ok    image: content: sound: 0 objects, 0 versions of methods, 0 messages");
+    assert!(before == files(&instance.folder().join("data")), "a doctor changes nothing");
+    assert_eq!(instance.run(&["genesis"]).code, Some(0));
+    let newest = schema.rsplit(' ').next().expect("a word");
+    line(&instance.run(&["doctor"]), &format!("ok    image: schema: version {newest}"));
 }
 
 #[test]

@@ -13,19 +13,19 @@ use serde_json::json;
 use crate::api::{NOWHERE, accepted, done, ended, install, is_problem, read, to};
 use crate::damage;
 
-/// A file system of its own, in memory, at the instance's data folder.
+/// A file system of its own, in memory.
 struct Mount(PathBuf);
 
 impl Mount {
-    /// `None`: this user may not mount anything.
-    fn at_data_of(instance: &Instance, size: &str) -> Option<Self> {
-        let data = instance.folder().join("data");
-        fs::create_dir(&data).expect("a folder");
-        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], &data);
+    /// In the instance's folder. `None`: this user may not mount anything.
+    fn at(instance: &Instance, name: &str, size: &str) -> Option<Self> {
+        let folder = instance.folder().join(name);
+        fs::create_dir(&folder).expect("a folder");
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], &folder);
         if !mounted {
             println!("skipped: only the superuser can mount a file system");
         }
-        mounted.then_some(Self(data))
+        mounted.then_some(Self(folder))
     }
 
     fn again(&self, options: &str) {
@@ -56,7 +56,7 @@ async fn large(client: &Client) -> Answer {
 async fn a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_space() {
     let mind = ScriptedMind::start().await;
     let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
-    let Some(disk) = Mount::at_data_of(&instance, "8m") else { return };
+    let Some(disk) = Mount::at(&instance, "data", "8m") else { return };
     let server = Server::serve(instance);
     let client = server.client();
     install(client, "system", "count", "self.n = getattr(self, 'n', 0) + 1").await;
@@ -93,10 +93,40 @@ async fn a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_space() {
 }
 
 #[test]
+fn what_does_not_fit_on_a_disk_leaves_nothing_there() {
+    let instance = Instance::new(&[NOWHERE]);
+    let export = format!(
+        "{}\n{{\"object\":{{\"id\":\"large\",\"attributes\":{{\"text\":\"{}\"}}}}}}\n{}\n",
+        r#"{"aura":{"format":1,"version":"0.1.0","exported_at":0}}"#,
+        "x".repeat(3 << 20),
+        r#"{"end":{"objects":1,"versions":0,"messages":0,"invocations":0}}"#
+    );
+    let Some(disk) = Mount::at(&instance, "data", "1m") else { return };
+    let full = instance.run_with(&["import", "-"], &export);
+    let text = "error: StoreUnavailable: the store cannot be used: the database undid the transaction, as it does on a full disk; free some space and try again\n";
+    assert_eq!((full.code, full.stderr.as_str()), (Some(3), text), "{full:?}");
+    disk.again("size=64m");
+    assert_eq!(instance.run_with(&["import", "-"], &export).code, Some(0), "nothing was kept");
+
+    let Some(disk) = Mount::at(&instance, "elsewhere", "1m") else { return };
+    let full = instance.run(&["export", "elsewhere/file"]);
+    let text = "error: elsewhere/file cannot be written: No space left on device (os error 28)\n";
+    assert_eq!((full.code, full.stderr.as_str()), (Some(1), text), "{full:?}");
+    let full = instance.run(&["copy", "elsewhere/file"]);
+    assert_eq!(full.code, Some(3), "{full:?}");
+    let text = ": the disk is full; free some space and try again (database or disk is full)\n";
+    assert!(full.stderr.ends_with(text), "{full:?}");
+    assert_eq!(fs::read_dir(&disk.0).expect("a folder").count(), 0);
+    disk.again("size=64m");
+    assert_eq!(instance.run(&["export", "elsewhere/file"]).code, Some(0));
+    assert_eq!(instance.run(&["copy", "elsewhere/copy"]).code, Some(0));
+}
+
+#[test]
 fn a_read_only_folder_is_named_with_its_cure() {
     let mind = ScriptedMind::start_blocking();
     let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
-    let Some(disk) = Mount::at_data_of(&instance, "8m") else { return };
+    let Some(disk) = Mount::at(&instance, "data", "8m") else { return };
     disk.again("ro");
     let shown = disk.0.display();
     let refused = instance.run(&["genesis"]);
