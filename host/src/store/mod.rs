@@ -3,8 +3,10 @@
 //! [`Store`] is what the rest of the system knows; each implementation has a folder of its own. A store keeps
 //! what it is given and decides conflicts by revision; it knows nothing of Python, the mind or HTTP.
 
+pub mod arango;
 pub mod sqlite;
 
+mod attributes;
 mod lease;
 mod transfer;
 

@@ -4,7 +4,6 @@
 //! own, each in one consistent view ([`readers`]). The other files hold the SQL, one topic each, as functions
 //! over a connection that is already inside a transaction.
 
-mod attributes;
 mod columns;
 mod commit;
 mod copy;
@@ -30,6 +29,7 @@ use tokio::sync::mpsc;
 
 use self::readers::Readers;
 use self::writer::Writer;
+use super::attributes;
 use super::{
     Accepted, Check, Commit, Entry, Imported, Install, Lease, MessageFilter, NewObject, Page, Resolution,
     Result, ServerName, Store,
