@@ -29,7 +29,7 @@ macro_rules! faulty {
 
 faulty! {
     LostCommits: Faults { lost_commits: 3, ..Faults::default() };
-    Conflicts: Faults { conflicts: 5, ..Faults::default() };
+    Conflicts: Faults { conflicts: 11, ..Faults::default() };
     LeaderChanges: Faults { leader_changes: 40, ..Faults::default() };
     Expiries: Faults { expiries: 7, ..Faults::default() };
     EverythingAtOnce: Faults { lost_commits: 5, conflicts: 13, leader_changes: 101, expiries: 23 };

@@ -27,8 +27,14 @@ pub enum Answer {
     Whole { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// The connection ends behind that many bytes of the body.
     CutOff { body: String, after: usize },
+    /// So many bytes are announced, and never sent.
+    Claims(usize),
+    /// Another server than the database answers.
+    Foreign,
     /// The connection ends at once.
     Nothing,
+    /// The connection stays, and nothing comes.
+    Never,
 }
 
 impl Answer {
@@ -70,6 +76,16 @@ pub async fn receive(stream: &mut TcpStream, rest: &mut Vec<u8>) -> io::Result<O
 pub async fn answer(stream: &mut TcpStream, answer: &Answer) -> io::Result<bool> {
     let (status, headers, body, bytes) = match answer {
         Answer::Nothing => return Ok(false),
+        Answer::Never => std::future::pending().await,
+        Answer::Foreign => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+            return Ok(true);
+        }
+        Answer::Claims(bytes) => {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n ");
+            stream.write_all(head.as_bytes()).await?;
+            return Ok(false);
+        }
         Answer::CutOff { body, after } => (200, &Vec::new(), body, *after),
         Answer::Whole { status, headers, body } => (*status, headers, body, body.len()),
     };

@@ -131,6 +131,9 @@ impl Link {
         if let Some(headers) = answer.headers_mut() {
             headers.clone_from(response.headers());
         }
+        if response.content_length().is_some_and(|bytes| bytes > ANSWER_BYTES as u64) {
+            return Err(Failure::TooLarge(ANSWER_BYTES >> 20));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| cut_off(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES {

@@ -95,6 +95,9 @@ impl Failure {
     }
 
     fn cure(&self) -> Option<&'static str> {
+        if self.status() == 401 {
+            return Some("ArangoDB refuses the user or the password; check ARANGO_USER and ARANGO_PASS");
+        }
         Some(match self.number() {
             number::WRITE_CONCERN => {
                 "too few copies of the image are in sync to write; start the missing DB-Servers again"
@@ -115,7 +118,6 @@ impl Failure {
                 "too much is written to the same documents at once; try again"
             }
             _ => match self.status() {
-                401 => "ArangoDB refuses the user or the password; check ARANGO_USER and ARANGO_PASS",
                 403 => "the user of ARANGO_USER may not do this; grant it administrate access to the database",
                 _ if self.is_transient() && self.status() != 0 => {
                     "the cluster is between two states, as while a server is replaced; try again"

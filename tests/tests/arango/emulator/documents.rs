@@ -88,6 +88,10 @@ impl Database {
         self.transactions.get_mut(&id).ok_or_else(|| refusal(404, 1655, "transaction not found"))
     }
 
+    pub fn may_write(&self, id: u64) -> bool {
+        self.transactions.get(&id).is_some_and(|transaction| !transaction.writes.is_empty())
+    }
+
     pub fn commit(&mut self, id: u64) -> Result<()> {
         self.transaction(id)?;
         let now = self.tick();

@@ -30,7 +30,8 @@ pub struct Faults {
     pub lost_commits: u64,
     /// A write is refused as one that another transaction got ahead of.
     pub conflicts: u64,
-    /// The leader changes: what is asked of a transaction is answered with 503.
+    /// The leader changes: what is asked of a transaction is answered with 503. Those that only read are spared:
+    /// they are exports, which end with an error then.
     pub leader_changes: u64,
     /// A token has expired.
     pub expiries: u64,
@@ -102,13 +103,19 @@ impl Server {
         (every > 0 && count.is_multiple_of(every)).then(|| count / every)
     }
 
+    fn may_write(&self, transaction: &str) -> bool {
+        let databases = self.databases.lock().unwrap();
+        id(transaction).is_ok_and(|id| databases.values().any(|database| database.may_write(id)))
+    }
+
     fn fault(&self, request: &Request) -> Option<Answer> {
         let path = request.path.as_str();
         let in_transaction = request.header("x-arango-trx-id").is_some();
         if request.header("authorization").is_some() && self.is_time(3, self.faults.expiries).is_some() {
             return Some(refusal(401, 11, "not authorized to execute this request").answer());
         }
-        if in_transaction && self.is_time(2, self.faults.leader_changes).is_some() {
+        let may_write = request.header("x-arango-trx-id").is_some_and(|id| self.may_write(id));
+        if may_write && self.is_time(2, self.faults.leader_changes).is_some() {
             return Some(Answer::Whole { status: 503, headers: Vec::new(), body: String::new() });
         }
         let writes = path.contains("/_api/document/");
