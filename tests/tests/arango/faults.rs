@@ -31,8 +31,8 @@ faulty! {
     LostCommits: Faults { lost_commits: 3, ..Faults::default() };
     Conflicts: Faults { conflicts: 11, ..Faults::default() };
     LeaderChanges: Faults { leader_changes: 40, ..Faults::default() };
-    Expiries: Faults { expiries: 7, ..Faults::default() };
-    EverythingAtOnce: Faults { lost_commits: 5, conflicts: 13, leader_changes: 101, expiries: 23 };
+    Expiries: Faults { expiries: 29, ..Faults::default() };
+    EverythingAtOnce: Faults { lost_commits: 5, conflicts: 13, leader_changes: 101, expiries: 53 };
 }
 
 pub fn trials() -> Vec<Trial> {

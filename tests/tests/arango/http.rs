@@ -24,9 +24,16 @@ impl Request {
 /// What comes back.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Whole { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    Whole {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    },
     /// The connection ends behind that many bytes of the body.
-    CutOff { body: String, after: usize },
+    CutOff {
+        body: String,
+        after: usize,
+    },
     /// So many bytes are announced, and never sent.
     Claims(usize),
     /// Another server than the database answers.
@@ -39,7 +46,11 @@ pub enum Answer {
 
 impl Answer {
     pub fn json(status: u16, body: impl ToString) -> Self {
-        Self::Whole { status, headers: vec![("content-type", "application/json".to_owned())], body: body.to_string() }
+        Self::Whole {
+            status,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.to_string(),
+        }
     }
 }
 
@@ -89,12 +100,13 @@ pub async fn answer(stream: &mut TcpStream, answer: &Answer) -> io::Result<bool>
         Answer::CutOff { body, after } => (200, &Vec::new(), body, *after),
         Answer::Whole { status, headers, body } => (*status, headers, body, body.len()),
     };
-    let mut head = format!("HTTP/1.1 {status} Said\r\nserver: ArangoDB\r\ncontent-length: {}\r\n", body.len());
+    let mut head =
+        format!("HTTP/1.1 {status} Said\r\nserver: ArangoDB\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
     head += "\r\n";
+    head += &body[..bytes];
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(&body.as_bytes()[..bytes]).await?;
     Ok(bytes == body.len())
 }

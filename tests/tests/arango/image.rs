@@ -2,8 +2,8 @@
 
 use std::env;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aura::store::Store;
 use aura::store::arango::{ArangoConfig, ArangoStore};
@@ -63,8 +63,10 @@ impl Image for Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let url = format!("{}/_db/_system/_api/database/{}", self.0.url.trim_end_matches('/'), self.0.database);
-        let dropping = reqwest::Client::new().delete(url).basic_auth(&self.0.user, Some(&self.0.password)).send();
+        let url =
+            format!("{}/_db/_system/_api/database/{}", self.0.url.trim_end_matches('/'), self.0.database);
+        let dropping =
+            reqwest::Client::new().delete(url).basic_auth(&self.0.user, Some(&self.0.password)).send();
         if let Err(error) = apart(dropping) {
             eprintln!("the database {} of a test is left over ({error})", self.0.database);
         }

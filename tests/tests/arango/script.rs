@@ -54,11 +54,17 @@ impl Step {
     }
 
     pub fn rows(self, rows: Value) -> Self {
-        self.answers(201, json!({ "result": rows, "hasMore": false, "cached": false, "error": false, "code": 201 }))
+        self.answers(
+            201,
+            json!({ "result": rows, "hasMore": false, "cached": false, "error": false, "code": 201 }),
+        )
     }
 
     pub fn refuses(self, status: u16, number: u32, text: &str) -> Self {
-        self.answers(status, json!({ "error": true, "code": status, "errorNum": number, "errorMessage": text }))
+        self.answers(
+            status,
+            json!({ "error": true, "code": status, "errorNum": number, "errorMessage": text }),
+        )
     }
 
     fn fits(&self, request: &Request, names: &mut HashMap<String, Value>) -> Result<(), String> {
@@ -98,9 +104,9 @@ fn same(expected: &Value, found: &Value, names: &mut HashMap<String, Value>) -> 
         }
         (Value::Object(expected), Value::Object(found)) => {
             expected.len() == found.len()
-                && expected.iter().all(|(name, expected)| {
-                    found.get(name).is_some_and(|found| same(expected, found, names))
-                })
+                && expected
+                    .iter()
+                    .all(|(name, expected)| found.get(name).is_some_and(|found| same(expected, found, names)))
         }
         (expected, found) => expected == found,
     }
@@ -230,7 +236,8 @@ pub fn login(token: &str) -> Step {
 /// What the database says of itself.
 pub fn current(sharding: &Value) -> Step {
     let current = json!({ "id": "9", "name": "image", "isSystem": false, "path": "", "sharding": sharding });
-    ask("GET /_db/image/_api/database/current").answers(200, json!({ "error": false, "code": 200, "result": current }))
+    ask("GET /_db/image/_api/database/current")
+        .answers(200, json!({ "error": false, "code": 200, "result": current }))
 }
 
 pub fn meta(key: &str, found: Value) -> Step {

@@ -40,9 +40,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-const ROW: fn(&str, &str) -> Value = |rev, attributes| {
-    json!([{ "key": "a", "rev": rev, "attributes": attributes, "prototypes": [], "methods": [] }])
-};
+const ROW: fn(&str, &str) -> Value = |rev, attributes| json!([{ "key": "a", "rev": rev, "attributes": attributes, "prototypes": [], "methods": [] }]);
 
 fn begin(id: &str) -> Step {
     let collections = json!({
@@ -236,7 +234,10 @@ async fn a_read_is_repeated_while_a_leader_changes() {
         Answer::Nothing,
         Answer::Whole { status: 503, headers: Vec::new(), body: String::new() },
         Answer::json(421, ""),
-        Answer::json(500, json!({ "error": true, "code": 500, "errorNum": 1496, "errorMessage": "not a leader" })),
+        Answer::json(
+            500,
+            json!({ "error": true, "code": 500, "errorNum": 1496, "errorMessage": "not a leader" }),
+        ),
         Answer::CutOff { body: "{\"result\":[]}".to_owned(), after: 5 },
     ] {
         let again = object("_1", "{}");
@@ -249,9 +250,7 @@ async fn a_read_is_repeated_while_a_leader_changes() {
 async fn all_batches_are_read() {
     let message = message("a");
     let record = serde_json::to_string(&message).unwrap();
-    let batch = |more: bool| {
-        json!({ "result": [record], "hasMore": more, "id": "31", "cached": false, "error": false, "code": 200 })
-    };
+    let batch = |more: bool| json!({ "result": [record], "hasMore": more, "id": "31", "cached": false, "error": false, "code": 200 });
     let (script, store) = Script::opened([
         query(aql::UNFINISHED, json!({ "server": "one" })).answers(201, batch(true)),
         ask("POST /_db/image/_api/cursor/31").answers(200, batch(true)),
@@ -266,7 +265,8 @@ async fn a_batch_that_is_missing_gives_the_query_up() {
     let (script, store) = Script::opened([
         query(aql::UNFINISHED, json!({ "server": "one" })).answers(201, first),
         ask("POST /_db/image/_api/cursor/31").refuses(500, 32, "query would use more memory than allowed"),
-        ask("DELETE /_db/image/_api/cursor/31").answers(202, json!({ "id": "31", "error": false, "code": 202 })),
+        ask("DELETE /_db/image/_api/cursor/31")
+            .answers(202, json!({ "id": "31", "error": false, "code": 202 })),
     ]);
     let refused = store.unfinished(&server("one")).await.unwrap_err().to_string();
     script.ended();
@@ -278,7 +278,8 @@ async fn a_batch_that_is_missing_gives_the_query_up() {
 }
 
 async fn what_stays_away_has_its_cure_named() {
-    let away = || object("_1", "{}").gets(Answer::Whole { status: 503, headers: Vec::new(), body: String::new() });
+    let away =
+        || object("_1", "{}").gets(Answer::Whole { status: 503, headers: Vec::new(), body: String::new() });
     let (script, store) = Script::opened([
         away(),
         away(),
@@ -286,7 +287,10 @@ async fn what_stays_away_has_its_cure_named() {
         query(aql::PING, json!({})).answers(200, json!("not a cursor")),
     ]);
     let refused = store.object(&id("a")).await.unwrap_err().to_string();
-    assert!(refused.contains("the cluster is between two states, as while a server is replaced; try again"), "{refused}");
+    assert!(
+        refused.contains("the cluster is between two states, as while a server is replaced; try again"),
+        "{refused}"
+    );
     let refused = store.ping().await.unwrap_err().to_string();
     assert!(refused.contains("is another program behind this address?"), "{refused}");
     script.ended();
@@ -296,7 +300,8 @@ async fn what_stays_away_has_its_cure_named() {
         .sends(json!({ "collections": collections, "waitForSync": true, "allowImplicit": false }))
         .refuses(403, 1429, "not enough replicas");
     let (script, store) = Script::opened([begin]);
-    let refused = store.join(&server("one"), std::time::Duration::from_secs(1)).await.unwrap_err().to_string();
+    let refused =
+        store.join(&server("one"), std::time::Duration::from_secs(1)).await.unwrap_err().to_string();
     script.ended();
     assert_eq!(
         refused,

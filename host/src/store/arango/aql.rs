@@ -92,7 +92,8 @@ pub const VERSIONS: &str = "FOR o IN UvmObjects FILTER o._key == @key
 RETURN (FOR m IN MethodVersions FILTER m.object == o._key AND m.name == @name SORT m.version DESC RETURN m.record)";
 
 /// The version that runs.
-pub const CURRENT: &str = "FOR m IN MethodVersions FILTER m.object == @object AND m.name == @name AND m.current == true
+pub const CURRENT: &str =
+    "FOR m IN MethodVersions FILTER m.object == @object AND m.name == @name AND m.current == true
 RETURN { key: m._key, record: m.record }";
 
 /// What decides whether a message is taken in.
@@ -174,7 +175,8 @@ LET unfinished = (FOR m IN Messages FILTER m.open == true RETURN 1)
 RETURN { live: LENGTH(live), unfinished: LENGTH(unfinished) }";
 
 /// What there is besides the roots.
-pub const CONTENT: &str = "LET objects = (FOR o IN UvmObjects FILTER o._key NOT IN [\"nil\", \"system\"] LIMIT 1 RETURN 1)
+pub const CONTENT: &str =
+    "LET objects = (FOR o IN UvmObjects FILTER o._key NOT IN [\"nil\", \"system\"] LIMIT 1 RETURN 1)
 LET versions = (FOR m IN MethodVersions LIMIT 1 RETURN 1)
 LET messages = (FOR m IN Messages LIMIT 1 RETURN 1)
 LET invocations = (FOR i IN Invocations LIMIT 1 RETURN 1)
@@ -182,7 +184,8 @@ RETURN LENGTH(objects) + LENGTH(versions) + LENGTH(messages) + LENGTH(invocation
 
 pub const FORGET: &str = "REMOVE @key IN Meta";
 
-pub const ALL_OBJECTS: &str = "LET cut = (FOR o IN UvmObjects FILTER o.order > @after SORT o.order LIMIT @rows
+pub const ALL_OBJECTS: &str =
+    "LET cut = (FOR o IN UvmObjects FILTER o.order > @after SORT o.order LIMIT @rows
     WINDOW { preceding: \"unbounded\", following: 0 } AGGREGATE total = SUM(o.bytes)
     RETURN { key: o._key, before: total - o.bytes })
 FOR c IN cut FILTER c.before <= @bytes

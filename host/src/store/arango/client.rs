@@ -61,7 +61,11 @@ impl Link {
     pub(super) async fn ask(&self, request: Request<String>) -> Answered<String> {
         let answer = self.send(request).await?;
         let status = answer.status().as_u16();
-        if answer.status().is_success() { Ok(answer.into_body()) } else { Err(refusal(status, answer.body())) }
+        if answer.status().is_success() {
+            Ok(answer.into_body())
+        } else {
+            Err(refusal(status, answer.body()))
+        }
     }
 
     /// Sends a request, with a fresh token and once again if the token was refused.
@@ -102,7 +106,8 @@ impl Link {
             status if !answer.status().is_success() => return Err(refusal(status, answer.body())),
             _ => {}
         }
-        let login: Login = serde_json::from_str(answer.body()).map_err(|_| nonsense("a login without a token"))?;
+        let login: Login =
+            serde_json::from_str(answer.body()).map_err(|_| nonsense("a login without a token"))?;
         let mut token = HeaderValue::from_str(&format!("Bearer {}", login.jwt))
             .map_err(|_| nonsense("a token that is none"))?;
         token.set_sensitive(true);
@@ -165,14 +170,16 @@ impl ClientExt for Link {
 
     /// Every error has the body that the crate looks for, even where the server sent none.
     async fn request(&self, request: Request<String>) -> Result<Response<String>, ClientError> {
-        let answer = self.send(request).await.map_err(|failure| ClientError::HttpClient(failure.to_string()))?;
+        let answer =
+            self.send(request).await.map_err(|failure| ClientError::HttpClient(failure.to_string()))?;
         if answer.status().is_success() || answer.status().is_redirection() {
             return Ok(answer);
         }
         let status = answer.status().as_u16();
         let failure = refusal(status, answer.body());
         let message = if let Failure::Refused { message, .. } = &failure { message.as_str() } else { "" };
-        let body = json!({ "error": true, "code": status, "errorNum": failure.number(), "errorMessage": message });
+        let body =
+            json!({ "error": true, "code": status, "errorNum": failure.number(), "errorMessage": message });
         Ok(answer.map(|_| body.to_string()))
     }
 }

@@ -103,6 +103,7 @@ fn changed(commit: &Commit) -> IndexMap<&ObjectId, Option<&Json>> {
 
 pub(super) async fn invocation(database: &Database, id: InvocationId) -> Result<Option<Invocation>> {
     let rows: Vec<String> = database.read(aql::INVOCATION, json!({ "id": id })).await?;
-    let record = |record: &String| serde_json::from_str(record).map_err(|error| damaged("an invocation", error));
+    let record =
+        |record: &String| serde_json::from_str(record).map_err(|error| damaged("an invocation", error));
     rows.first().map(record).transpose()
 }

@@ -108,9 +108,7 @@ impl Failure {
             number::READ_ONLY => {
                 "the database only reads; set its server mode to default, or renew its licence"
             }
-            number::RESOURCE_LIMIT => {
-                "the database ran out of the memory it may use; give its servers more"
-            }
+            number::RESOURCE_LIMIT => "the database ran out of the memory it may use; give its servers more",
             number::DATABASE_NOT_FOUND | number::COLLECTION_NOT_FOUND => {
                 "the database or a part of it is gone; start aura again to create it, or restore it"
             }
@@ -118,7 +116,9 @@ impl Failure {
                 "too much is written to the same documents at once; try again"
             }
             _ => match self.status() {
-                403 => "the user of ARANGO_USER may not do this; grant it administrate access to the database",
+                403 => {
+                    "the user of ARANGO_USER may not do this; grant it administrate access to the database"
+                }
                 _ if self.is_transient() && self.status() != 0 => {
                     "the cluster is between two states, as while a server is replaced; try again"
                 }

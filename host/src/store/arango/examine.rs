@@ -52,7 +52,9 @@ async fn role(system: &Database, single_server_allowed: bool) -> Result<String> 
     let role = schema::role(system).await?;
     match role.as_str() {
         "COORDINATOR" => Ok("a coordinator of a cluster".to_owned()),
-        "SINGLE" if single_server_allowed => Ok("single server, not OneShard; for development only".to_owned()),
+        "SINGLE" if single_server_allowed => {
+            Ok("single server, not OneShard; for development only".to_owned())
+        }
         role => Err(wrong(format!("its role is {role}; set ARANGO_HOST to a coordinator"))),
     }
 }
@@ -83,7 +85,8 @@ async fn version(database: &Database) -> Result<String> {
 async fn indexes(database: &Database) -> Result<String> {
     for (collection, _) in COLLECTIONS {
         let found = database.get(&format!("index?collection={collection}")).await?;
-        let names: Vec<_> = found["indexes"].as_array().into_iter().flatten().map(|index| &index["name"]).collect();
+        let names: Vec<_> =
+            found["indexes"].as_array().into_iter().flatten().map(|index| &index["name"]).collect();
         for (_, name, ..) in INDEXES.iter().filter(|(of, ..)| *of == collection) {
             if !names.iter().any(|found| *found == name) {
                 return Err(wrong(format!(

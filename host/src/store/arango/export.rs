@@ -99,7 +99,8 @@ impl Sending {
         .await?;
         self.pages(aql::LINKS, |row: LinksRow| {
             let object = objects::id(&row.key)?;
-            Ok((!row.prototypes.is_empty()).then_some(Entry::Prototypes { object, prototypes: row.prototypes }))
+            Ok((!row.prototypes.is_empty())
+                .then_some(Entry::Prototypes { object, prototypes: row.prototypes }))
         })
         .await?;
         self.pages(aql::ALL_VERSIONS, |row: RecordRow| {

@@ -81,7 +81,10 @@ async fn restore(database: &Database, roots: &[Root]) -> Result<()> {
         let path = format!("collection/{collection}/truncate?waitForSync=true");
         database.ask(http::Method::PUT, &path, None, None).await?;
     }
-    transact!(database, None, &["UvmObjects", "PrototypeLinks"], &[], |transaction| put_back(&transaction, roots))
+    transact!(database, None, &["UvmObjects", "PrototypeLinks"], &[], |transaction| put_back(
+        &transaction,
+        roots
+    ))
 }
 
 async fn put_back(transaction: &Transaction, roots: &[Root]) -> Attempt<()> {
@@ -184,7 +187,11 @@ impl Batch {
         kind == all && all < BATCH && self.bytes < BATCH_BYTES
     }
 
-    fn take_method(&mut self, method: Method, last: &mut HashMap<(ObjectId, MethodName), Last>) -> Result<()> {
+    fn take_method(
+        &mut self,
+        method: Method,
+        last: &mut HashMap<(ObjectId, MethodName), Last>,
+    ) -> Result<()> {
         let document = methods::document(&method, true)?;
         let next = Last { version: method.version, key: document.key() };
         let document = serde_json::to_value(document).map_err(|error| failed(error.to_string()))?;
@@ -217,7 +224,8 @@ impl Batch {
         transaction.insert("MethodVersions", &self.methods).await?;
         let past: Vec<_> = self.past.iter().map(|key| json!({ "_key": key, "current": false })).collect();
         transaction.update("MethodVersions", &past).await?;
-        let messages = self.messages.iter().map(|(message, key)| messages::document(message, key.as_deref(), None));
+        let messages =
+            self.messages.iter().map(|(message, key)| messages::document(message, key.as_deref(), None));
         let messages = messages.collect::<Result<Vec<_>>>()?;
         unique(transaction.insert("Messages", &messages).await, |item| {
             format!("message '{}', or its idempotency key, is in it twice", self.messages[item].0.message_id)
@@ -248,7 +256,9 @@ impl Batch {
 /// What is in an import twice does not go away by trying again.
 fn unique(outcome: Answered<()>, what: impl Fn(usize) -> String) -> Attempt<()> {
     match outcome {
-        Err(Failure::Refused { number: number::UNIQUE, item: Some(item), .. }) => Err(failed(what(item)).into()),
+        Err(Failure::Refused { number: number::UNIQUE, item: Some(item), .. }) => {
+            Err(failed(what(item)).into())
+        }
         outcome => Ok(outcome?),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::database::Database;
 use super::error::{Attempt, Trouble};
 use super::guards::Guards;
-use super::transaction::{Tries, Transaction, transact};
+use super::transaction::{Transaction, Tries, transact};
 use super::{aql, messages};
 use crate::store::{Lease, LeaseId, Result, ServerName, StoreError};
 
@@ -55,11 +55,7 @@ pub(super) async fn take_over(database: &Database, lease: &Lease) -> Result<usiz
     ))
 }
 
-async fn take_over_in(
-    database: &Database,
-    transaction: &Transaction,
-    lease: &Lease,
-) -> Attempt<usize> {
+async fn take_over_in(database: &Database, transaction: &Transaction, lease: &Lease) -> Attempt<usize> {
     // Asked outside, since the guards come before everything that is read inside.
     let gone: Vec<Vec<ServerName>> = database.read(aql::GONE, json!({})).await?;
     let mut gone = messages::sole(gone)?;

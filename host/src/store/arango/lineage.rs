@@ -55,7 +55,11 @@ impl Member for Understood {
     }
 }
 
-pub(super) async fn resolve(database: &Database, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
+pub(super) async fn resolve(
+    database: &Database,
+    receiver: &ObjectId,
+    name: &MethodName,
+) -> Result<Resolution> {
     let mut values = start(receiver);
     values["name"] = json!(name);
     let rows: Vec<Searched> = database.read(aql::RESOLVE, values).await?;

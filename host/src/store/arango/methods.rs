@@ -50,7 +50,8 @@ impl New<'_> {
 }
 
 pub(super) fn record<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("a record is not JSON ({error})")))
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Unavailable(format!("a record is not JSON ({error})")))
 }
 
 pub(super) fn from_record(record: &str) -> Result<Method> {
@@ -127,12 +128,9 @@ pub(super) async fn set_quota(
     name: &MethodName,
     quota: QuotaOverride,
 ) -> Result<Method> {
-    transact!(database, Some(id), &["Guards", "UvmObjects", "MethodVersions"], &[], |transaction| set_quota_in(
-        &transaction,
-        id,
-        name,
-        quota
-    ))
+    transact!(database, Some(id), &["Guards", "UvmObjects", "MethodVersions"], &[], |transaction| {
+        set_quota_in(&transaction, id, name, quota)
+    })
 }
 
 async fn set_quota_in(

@@ -37,11 +37,12 @@ use tokio::sync::mpsc;
 
 use self::database::Database;
 use super::{
-    Accepted, Check, Commit, Entry, Imported, Install, Lease, MessageFilter, NewObject, Page, Resolution, Result,
-    ServerName, Store,
+    Accepted, Check, Commit, Entry, Imported, Install, Lease, MessageFilter, NewObject, Page, Resolution,
+    Result, ServerName, Store,
 };
 use crate::object::{
-    Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride, Rev,
+    Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
+    Rev,
 };
 
 /// Where the image is, and who asks for it.

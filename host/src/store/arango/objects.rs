@@ -13,7 +13,8 @@ use super::guards::Guards;
 use super::transaction::{Transaction, transact};
 use crate::object::{Json, MethodName, Object, ObjectId, Rev};
 use crate::store::{
-    MAX_ATTRIBUTE_BYTES, MAX_PAGE, MAX_PAGE_BYTES, MAX_PROTOTYPES, NewObject, Page, Result, StoreError, attributes,
+    MAX_ATTRIBUTE_BYTES, MAX_PAGE, MAX_PAGE_BYTES, MAX_PROTOTYPES, NewObject, Page, Result, StoreError,
+    attributes,
 };
 
 /// An object as the queries answer it.
@@ -187,7 +188,9 @@ pub(super) async fn page<T: serde::de::DeserializeOwned>(
 ) -> Result<Page<T>> {
     // A page of nothing tells whether there is something.
     let read = limit.clamp(1, MAX_PAGE);
-    for (name, value) in [("rows", Value::from(read + 1)), ("limit", read.into()), ("bytes", MAX_PAGE_BYTES.into())] {
+    for (name, value) in
+        [("rows", Value::from(read + 1)), ("limit", read.into()), ("bytes", MAX_PAGE_BYTES.into())]
+    {
         values[name] = value;
     }
     let rows: Vec<Seen<T>> = database.read(query, values).await?;
@@ -274,10 +277,7 @@ fn keys<'a>(prototypes: &'a [ObjectId], id: &'a ObjectId) -> Vec<&'a str> {
 }
 
 /// The revisions of those objects that there are, by their keys.
-pub(super) async fn revs(
-    transaction: &Transaction,
-    keys: &[&str],
-) -> Answered<HashMap<String, Rev>> {
+pub(super) async fn revs(transaction: &Transaction, keys: &[&str]) -> Answered<HashMap<String, Rev>> {
     let found: Vec<Known> = transaction.query(aql::REVS, json!({ "keys": keys })).await?;
     Ok(found.into_iter().map(|known| (known.key, known.rev)).collect())
 }

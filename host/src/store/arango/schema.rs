@@ -148,7 +148,9 @@ fn foreign(error: ClientError) -> Failure {
 /// Fine if it was made before, perhaps just now by another server.
 fn made<T>(outcome: std::result::Result<T, ClientError>) -> Answered<()> {
     match outcome.map_err(foreign) {
-        Err(failure) if !matches!(failure.number(), number::DUPLICATE_NAME | number::DUPLICATE_GRAPH) => Err(failure),
+        Err(failure) if !matches!(failure.number(), number::DUPLICATE_NAME | number::DUPLICATE_GRAPH) => {
+            Err(failure)
+        }
         _ => Ok(()),
     }
 }
@@ -190,7 +192,9 @@ async fn create_database(cluster: &Cluster, name: &str) -> Result<Arango<Link>> 
         .build();
     match cluster.create_database_with_options(name, options).await.map_err(foreign) {
         Ok(database) => Ok(database),
-        Err(failure) if failure.number() == number::DUPLICATE_NAME => Ok(cluster.db(name).await.map_err(foreign)?),
+        Err(failure) if failure.number() == number::DUPLICATE_NAME => {
+            Ok(cluster.db(name).await.map_err(foreign)?)
+        }
         Err(failure) => Err(said(format!(
             "the database '{name}' is missing and cannot be created; create it, or let the user of ARANGO_USER do so ({})",
             explain(&failure)

@@ -54,8 +54,10 @@ macro_rules! transact {
     ($database:expr, $blame:expr, $writes:expr, $reads:expr, |$transaction:ident| $work:expr) => {{
         let mut tries = $crate::store::arango::transaction::Tries::new($blame);
         loop {
-            let outcome = match $crate::store::arango::transaction::Transaction::begin($database, $writes, $reads)
-                .await
+            let outcome = match $crate::store::arango::transaction::Transaction::begin(
+                $database, $writes, $reads,
+            )
+            .await
             {
                 Ok($transaction) => {
                     let outcome = $work.await;

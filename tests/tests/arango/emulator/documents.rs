@@ -73,7 +73,8 @@ impl Database {
             self.collection(name)?;
         }
         let id = self.tick();
-        let view = self.collections.iter().map(|(name, held)| (name.clone(), held.documents.clone())).collect();
+        let view =
+            self.collections.iter().map(|(name, held)| (name.clone(), held.documents.clone())).collect();
         let transaction = Transaction { reads, writes, view, changes: BTreeMap::new(), began: id };
         self.transactions.insert(id, transaction);
         Ok(id)
@@ -143,7 +144,9 @@ impl Database {
         }
         let before = self.read(id, name)?.get(&key).cloned();
         match (how, &before) {
-            (Write::Insert, Some(_)) => return Err(refusal(409, 1210, format!("unique constraint violated: {key}"))),
+            (Write::Insert, Some(_)) => {
+                return Err(refusal(409, 1210, format!("unique constraint violated: {key}")));
+            }
             (Write::Update, None) => return Err(refusal(404, 1202, "document not found")),
             _ => {}
         }
@@ -164,7 +167,8 @@ impl Database {
         whole["_key"] = key.clone().into();
         whole["_id"] = format!("{name}/{key}").into();
         whole["_rev"] = rev.clone().into();
-        let linked = ["_from", "_to"].iter().all(|end| whole[end].as_str().is_some_and(|end| end.contains('/')));
+        let linked =
+            ["_from", "_to"].iter().all(|end| whole[end].as_str().is_some_and(|end| end.contains('/')));
         if edges && !linked {
             return Err(refusal(400, 1233, "edge attribute missing or invalid"));
         }
@@ -196,7 +200,8 @@ impl Database {
     fn require_unique(&mut self, id: u64, name: &str, key: &str, document: &Value) -> Result<()> {
         let seen = self.read(id, name)?;
         let collection = self.collection(name)?;
-        let indexes: Vec<_> = collection.indexes.iter().filter(|index| index["unique"] == true).cloned().collect();
+        let indexes: Vec<_> =
+            collection.indexes.iter().filter(|index| index["unique"] == true).cloned().collect();
         let now = collection.documents.clone();
         for index in indexes {
             let Some(wanted) = entry(&index, document) else { continue };
@@ -204,7 +209,11 @@ impl Database {
                 other != key && entry(&index, document).as_ref() == Some(&wanted)
             };
             if seen.iter().any(same) {
-                return Err(refusal(409, 1210, format!("unique constraint violated - in index {}", index["name"])));
+                return Err(refusal(
+                    409,
+                    1210,
+                    format!("unique constraint violated - in index {}", index["name"]),
+                ));
             }
             // One that was removed here, and is there for the others, does not count.
             let began = self.transaction(id)?.began;
@@ -215,7 +224,8 @@ impl Database {
             let pending = others.flat_map(|(_, other)| &other.changes).any(|((of, other), document)| {
                 of == name
                     && other != key
-                    && document.as_ref().and_then(|document| entry(&index, document)).as_ref() == Some(&wanted)
+                    && document.as_ref().and_then(|document| entry(&index, document)).as_ref()
+                        == Some(&wanted)
             });
             if pending || now.iter().any(|(other, document)| newer(other) && same((other, document))) {
                 return Err(conflict(key));

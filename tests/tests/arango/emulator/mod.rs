@@ -77,7 +77,6 @@ impl Emulator {
 
 impl Server {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
         let mut rest = Vec::new();
         while let Ok(Some(request)) = http::receive(&mut stream, &mut rest).await {
             let answer = self.answer(&request);
@@ -175,7 +174,8 @@ impl Server {
                 let Some(database) = databases.get_mut(*name) else {
                     return Err(refusal(404, 1228, "database not found"));
                 };
-                let call = Call { database, name, parameters, transaction: transaction(request)?, body: &body };
+                let call =
+                    Call { database, name, parameters, transaction: transaction(request)?, body: &body };
                 call.handle(method, rest)
             }
             _ => Err(unknown(&request.path)),
@@ -197,7 +197,8 @@ fn unknown(path: &str) -> Refusal {
 
 impl Refusal {
     fn answer(&self) -> Answer {
-        let body = json!({ "error": true, "code": self.status, "errorNum": self.number, "errorMessage": self.text });
+        let body =
+            json!({ "error": true, "code": self.status, "errorNum": self.number, "errorMessage": self.text });
         Answer::json(self.status, body)
     }
 }
@@ -222,7 +223,9 @@ impl Call<'_> {
                 Ok((200, json!({ "error": false, "code": 200, "result": current })))
             }
             ("POST", ["collection"]) => self.create_collection(),
-            ("GET", ["collection", name]) => Ok((200, properties(name, self.database.collection(name)?.edges))),
+            ("GET", ["collection", name]) => {
+                Ok((200, properties(name, self.database.collection(name)?.edges)))
+            }
             ("PUT", ["collection", name, "truncate"]) => self.truncate(name),
             ("POST", ["index"]) => self.create_index(),
             ("GET", ["index"]) => {
@@ -302,7 +305,11 @@ impl Call<'_> {
     }
 
     /// Does `work` in the transaction that is named, or in one of its own.
-    fn within<T>(&mut self, writes: Vec<String>, work: impl FnOnce(&mut Database, u64) -> Result<T>) -> Result<T> {
+    fn within<T>(
+        &mut self,
+        writes: Vec<String>,
+        work: impl FnOnce(&mut Database, u64) -> Result<T>,
+    ) -> Result<T> {
         if let Some(transaction) = self.transaction {
             return work(self.database, transaction);
         }
@@ -362,7 +369,10 @@ impl Call<'_> {
                 let rev = database.write(transaction, name, how, body)?;
                 return Ok(json!({ "_key": body["_key"], "_rev": rev }));
             };
-            Ok(documents.iter().map(|document| written(database.write(transaction, name, how, document), document)).collect())
+            Ok(documents
+                .iter()
+                .map(|document| written(database.write(transaction, name, how, document), document))
+                .collect())
         })?;
         Ok((202, answer))
     }

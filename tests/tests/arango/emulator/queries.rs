@@ -188,7 +188,8 @@ impl Query<'_> {
                 let mut found = self.all("Messages")?;
                 found.retain(|m| {
                     let server = &m["server"];
-                    m["open"] == true && (server.is_null() || contains(&values["gone"], server) && !leased(server))
+                    m["open"] == true
+                        && (server.is_null() || contains(&values["gone"], server) && !leased(server))
                 });
                 for message in &found {
                     let change = json!({ "_key": message["_key"], "server": values["server"] });
@@ -327,7 +328,8 @@ impl Query<'_> {
         }
         let limit = usize::try_from(self.values["limit"].as_u64().unwrap()).unwrap();
         let key = |id: &Value| id.as_str().unwrap().split_once('/').unwrap().1.to_owned();
-        let found: Vec<_> = found.iter().filter_map(|id| objects.get(&key(id)).cloned()).take(limit).collect();
+        let found: Vec<_> =
+            found.iter().filter_map(|id| objects.get(&key(id)).cloned()).take(limit).collect();
         found.iter().rev().map(|object| row(self, object)).collect()
     }
 
@@ -341,7 +343,9 @@ impl Query<'_> {
         let values = self.values.clone();
         let mut found = self.all(name)?;
         found.retain(|document| {
-            let filtered = ["target", "status"].iter().all(|field| values[field].is_null() || document[field] == values[field]);
+            let filtered = ["target", "status"]
+                .iter()
+                .all(|field| values[field].is_null() || document[field] == values[field]);
             let after = values["after"].as_str();
             let beyond = after.is_none_or(|after| {
                 let this = document[order].as_str().unwrap();

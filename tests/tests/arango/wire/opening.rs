@@ -36,7 +36,7 @@ fn collection(name: &str, kind: u8) -> [Step; 2] {
         "keyOptions": { "allowUserKeys": true, "type": "traditional" },
     });
     [
-        ask("POST /_db/image/_api/collection")
+        ask("POST /_db/image/_api/collection?")
             .sends(json!({ "name": name, "type": kind, "waitForSync": true }))
             .answers(200, properties.clone()),
         ask(format!("GET /_db/image/_api/collection/{name}")).answers(200, properties),
@@ -44,8 +44,11 @@ fn collection(name: &str, kind: u8) -> [Step; 2] {
 }
 
 fn index(collection: &str, name: &str, fields: &[&str], unique: bool) -> Step {
-    let index = json!({ "type": "persistent", "name": name, "fields": fields, "unique": unique, "sparse": unique });
-    ask(format!("POST /_db/image/_api/index?collection={collection}")).sends(index.clone()).answers(201, index)
+    let index =
+        json!({ "type": "persistent", "name": name, "fields": fields, "unique": unique, "sparse": unique });
+    ask(format!("POST /_db/image/_api/index?collection={collection}"))
+        .sends(index.clone())
+        .answers(201, index)
 }
 
 fn graph(name: &str, edges: &str, from: &[&str], to: &[&str]) -> Step {
@@ -64,7 +67,11 @@ async fn a_missing_image_is_made() {
             .answers(201, json!({ "error": false, "code": 201, "result": true })),
     );
     steps.extend([current(&single()), current(&single())]);
-    steps.push(query(aql::META, json!({ "key": "schema" })).refuses(404, 1203, "collection or view not found: Meta"));
+    steps.push(query(aql::META, json!({ "key": "schema" })).refuses(
+        404,
+        1203,
+        "collection or view not found: Meta",
+    ));
     for (name, kind) in [
         ("UvmObjects", 2),
         ("PrototypeLinks", 3),
@@ -98,10 +105,11 @@ async fn a_missing_image_is_made() {
     steps.push(ask("POST /_db/image/_api/index?collection=Journal").sends(ttl.clone()).answers(201, ttl));
     steps.push(graph("Prototypes", "PrototypeLinks", &["UvmObjects"], &["UvmObjects"]));
     // Made by another server a moment ago.
-    steps.push(
-        graph("Context", "ContextLinks", &["MemoryNodes"], &["MemoryNodes", "UvmObjects"])
-            .refuses(409, 1925, "graph already exists"),
-    );
+    steps.push(graph("Context", "ContextLinks", &["MemoryNodes"], &["MemoryNodes", "UvmObjects"]).refuses(
+        409,
+        1925,
+        "graph already exists",
+    ));
     steps.push(
         ask("POST /_db/image/_api/document/Meta?overwriteMode=replace&waitForSync=true")
             .sends(json!({ "_key": "schema", "version": 1 }))
@@ -137,7 +145,10 @@ async fn what_cannot_be_served_from_is_refused() {
         steps[2] = ask("GET /_db/_system/_admin/server/role").answers(200, json!({ "role": role }));
         refused(steps)
     };
-    assert_eq!(role("SINGLE"), "a single server is not OneShard; set ARANGO_HOST to a coordinator of a cluster");
+    assert_eq!(
+        role("SINGLE"),
+        "a single server is not OneShard; set ARANGO_HOST to a coordinator of a cluster"
+    );
     assert_eq!(role("PRIMARY"), "its role is PRIMARY; set ARANGO_HOST to a coordinator");
 
     let mut steps = greeting();
@@ -156,19 +167,27 @@ async fn what_cannot_be_served_from_is_refused() {
     let mut steps = opening();
     steps.truncate(7);
     steps.push(meta("import", json!([{ "_key": "import" }])));
-    assert_eq!(refused(steps), "an import into this database goes on, or broke off; drop it and import again");
+    assert_eq!(
+        refused(steps),
+        "an import into this database goes on, or broke off; drop it and import again"
+    );
 
     let mut steps = opening();
     steps.truncate(8);
     steps.push(explain(&["use-indexes"]));
-    assert_eq!(refused(steps), "queries are not pushed to one server; check the cluster's licence for OneShard");
+    assert_eq!(
+        refused(steps),
+        "queries are not pushed to one server; check the cluster's licence for OneShard"
+    );
 
     let mut steps = greeting();
     steps.push(ask("GET /_db/image/_api/database/current").refuses(404, 1228, "database not found"));
     let options = json!({ "sharding": "single", "replicationFactor": 3, "writeConcern": 2 });
-    steps.push(
-        ask("POST /_api/database").sends(json!({ "name": "image", "options": options })).refuses(403, 11, "forbidden"),
-    );
+    steps.push(ask("POST /_api/database").sends(json!({ "name": "image", "options": options })).refuses(
+        403,
+        11,
+        "forbidden",
+    ));
     assert_eq!(
         refused(steps),
         "the database 'image' is missing and cannot be created; create it, or let the user of ARANGO_USER do so (the \
