@@ -103,7 +103,7 @@ pub async fn answer(stream: &mut TcpStream, answer: &Answer) -> io::Result<bool>
     let mut head =
         format!("HTTP/1.1 {status} Said\r\nserver: ArangoDB\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([*name, ": ", value, "\r\n"]);
     }
     head += "\r\n";
     head += &body[..bytes];

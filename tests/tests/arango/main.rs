@@ -4,6 +4,8 @@
 //! Against a real cluster: `ARANGO_URL=http://localhost:8529 ARANGO_PASS=… cargo nextest run -p aura-tests
 //! --test arango`. Without `ARANGO_URL` those tests are reported as skipped.
 
+#![expect(clippy::needless_pass_by_value, reason = "scripts read better without references")]
+
 mod emulator;
 mod faults;
 mod http;

@@ -15,18 +15,6 @@ LET attributes = o.exact != null ? o.exact : JSON_STRINGIFY(o.attributes)
     };
 }
 
-/// An object and its prototypes, in no order, with the first part of what is known of each.
-macro_rules! lineage {
-    () => {
-        "WITH UvmObjects
-FOR o IN 0..@depth OUTBOUND @start PrototypeLinks OPTIONS { order: \"bfs\", uniqueVertices: \"global\" }
-FILTER o != null
-LIMIT @limit
-LET prototypes = (FOR l IN PrototypeLinks FILTER l._from == o._id SORT l.position RETURN l._to)
-"
-    };
-}
-
 /// The lease of a server.
 macro_rules! lease {
     () => {
@@ -71,19 +59,27 @@ pub const REVS: &str = "FOR o IN UvmObjects FILTER o._key IN @keys RETURN { key:
 
 pub const UNLINK: &str = "FOR l IN PrototypeLinks FILTER l._from == @from REMOVE l IN PrototypeLinks";
 
-pub const RESOLVE: &str = concat!(
-    lineage!(),
-    "LET methods = (FOR m IN MethodVersions FILTER o._id == @start FILTER m.object == o._key AND m.current == true RETURN m.name)
+/// A lineage with its attributes, unless there are too many objects or they weigh too much.
+pub const RESOLVE: &str = "WITH UvmObjects
+LET members = (FOR o IN 0..@depth OUTBOUND @start PrototypeLinks OPTIONS { order: \"bfs\", uniqueVertices: \"global\" }
+    FILTER o != null LIMIT @limit RETURN { key: o._key, bytes: o.bytes })
+LET total = SUM(members[*].bytes)
+LET whole = LENGTH(members) < @limit AND total <= @bytes
+FOR c IN members
+FOR o IN UvmObjects FILTER o._key == c.key
+LET prototypes = (FOR l IN PrototypeLinks FILTER l._from == o._id SORT l.position RETURN l._to)
+LET methods = (FOR m IN MethodVersions FILTER o._id == @start FILTER m.object == o._key AND m.current == true RETURN m.name)
 LET method = FIRST(FOR m IN MethodVersions FILTER m.object == o._key AND m.name == @name AND m.current == true RETURN m.record)
-LET attributes = o.exact != null ? o.exact : JSON_STRINGIFY(o.attributes)
-RETURN { key: o._key, rev: o._rev, attributes, prototypes, methods, method }"
-);
+LET attributes = whole ? (o.exact != null ? o.exact : JSON_STRINGIFY(o.attributes)) : null
+RETURN { total, key: o._key, rev: o._rev, attributes, prototypes, methods, method }";
 
-pub const INHERITED_METHODS: &str = concat!(
-    lineage!(),
-    "LET methods = (FOR m IN MethodVersions FILTER m.object == o._key AND m.current == true RETURN m.record)
-RETURN { key: o._key, prototypes, methods }"
-);
+pub const INHERITED_METHODS: &str = "WITH UvmObjects
+FOR o IN 0..@depth OUTBOUND @start PrototypeLinks OPTIONS { order: \"bfs\", uniqueVertices: \"global\" }
+FILTER o != null
+LIMIT @limit
+LET prototypes = (FOR l IN PrototypeLinks FILTER l._from == o._id SORT l.position RETURN l._to)
+LET methods = (FOR m IN MethodVersions FILTER m.object == o._key AND m.current == true RETURN m.record)
+RETURN { key: o._key, prototypes, methods }";
 
 pub const OWN_METHODS: &str = "FOR o IN UvmObjects FILTER o._key == @key
 RETURN (FOR m IN MethodVersions FILTER m.object == o._key AND m.current == true RETURN m.record)";

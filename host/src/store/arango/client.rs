@@ -200,6 +200,7 @@ pub(super) fn refusal(status: u16, body: &str) -> Failure {
     Failure::Refused { status, number, message, item: None }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it takes what `map_err` gives")]
 pub(super) fn nonsense(what: impl ToString) -> Failure {
     Failure::Nonsense(quote(&what.to_string()))
 }

@@ -15,7 +15,8 @@ use crate::store::{Commit, Result, StoreError};
 /// An invocation as the text of its record, with what is searched beside it.
 #[derive(Serialize)]
 pub(super) struct New {
-    _key: InvocationId,
+    #[serde(rename = "_key")]
+    key: InvocationId,
     id: InvocationId,
     message: String,
     bytes: usize,
@@ -25,7 +26,7 @@ pub(super) struct New {
 pub(super) fn document(invocation: &Invocation) -> Result<New> {
     let record = methods::record(invocation)?;
     Ok(New {
-        _key: invocation.invocation_id,
+        key: invocation.invocation_id,
         id: invocation.invocation_id,
         message: invocation.message_id.to_string(),
         bytes: record.len(),

@@ -18,7 +18,8 @@ static TURN: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Serialize)]
 struct Guard {
-    _key: String,
+    #[serde(rename = "_key")]
+    key: String,
 }
 
 /// The guards that one transaction writes.
@@ -44,8 +45,8 @@ impl Guards {
 
     /// In an order that is the same for everybody, so that nobody waits for each other in a circle.
     pub fn documents(&mut self) -> &[impl Serialize + use<>] {
-        self.0.sort_by(|one, other| one._key.cmp(&other._key));
-        self.0.dedup_by(|one, other| one._key == other._key);
+        self.0.sort_by(|one, other| one.key.cmp(&other.key));
+        self.0.dedup_by(|one, other| one.key == other.key);
         &self.0
     }
 
@@ -68,5 +69,5 @@ fn digest(name: &str) -> Digest {
 }
 
 fn guard(kind: &str, digest: &Digest, turn: usize) -> Guard {
-    Guard { _key: format!("{kind}-{digest}-{turn}") }
+    Guard { key: format!("{kind}-{digest}-{turn}") }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::database::Database;
 use super::{aql, methods, objects};
 use crate::object::{Method, MethodName, Object, ObjectId, Rev};
-use crate::store::{MAX_LINEAGE, Resolution, Result, StoreError, attributes};
+use crate::store::{MAX_LINEAGE, MAX_LINEAGE_BYTES, Resolution, Result, StoreError, attributes};
 
 /// One object of a lineage, with what the query says of it.
 trait Member {
@@ -21,9 +21,12 @@ trait Member {
 
 #[derive(Deserialize)]
 struct Searched {
+    /// Bytes of all attributes together.
+    total: usize,
     key: String,
     rev: Rev,
-    attributes: String,
+    /// None if there would be too much of them.
+    attributes: Option<String>,
     prototypes: Vec<ObjectId>,
     /// Of the receiver alone.
     methods: Vec<MethodName>,
@@ -62,8 +65,12 @@ pub(super) async fn resolve(
 ) -> Result<Resolution> {
     let mut values = start(receiver);
     values["name"] = json!(name);
+    values["bytes"] = MAX_LINEAGE_BYTES.into();
     let rows: Vec<Searched> = database.read(aql::RESOLVE, values).await?;
     let mut all = breadth_first(receiver, rows)?;
+    if all.iter().any(|member| member.total > MAX_LINEAGE_BYTES) {
+        return Err(StoreError::LineageTooLarge(receiver.clone()));
+    }
     let mut method = None;
     for member in &all {
         if let Some(record) = &member.method {
@@ -76,14 +83,14 @@ pub(super) async fn resolve(
     let (mut lineage, mut inherited) = (Vec::new(), Vec::new());
     for member in rest {
         lineage.push((objects::id(&member.key)?, member.rev));
-        inherited.push(objects::text(member.attributes)?);
+        inherited.push(objects::text(member.attributes.unwrap_or_default())?);
     }
     let mut names = first.methods;
     names.sort();
     let receiver = Object {
         id: receiver.clone(),
         rev: first.rev,
-        attributes: objects::text(first.attributes)?,
+        attributes: objects::text(first.attributes.unwrap_or_default())?,
         methods: names,
         prototypes: first.prototypes,
     };

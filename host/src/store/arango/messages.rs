@@ -15,7 +15,8 @@ use crate::store::{Accepted, Lease, LeaseId, MessageFilter, Page, Result, Server
 /// What may change of a message.
 #[derive(Serialize)]
 pub(super) struct Change {
-    _key: MessageId,
+    #[serde(rename = "_key")]
+    key: MessageId,
     id: MessageId,
     target: String,
     status: &'static str,
@@ -48,7 +49,7 @@ struct Arrival {
 pub(super) fn change(message: &Message) -> Result<Change> {
     let record = methods::record(message)?;
     Ok(Change {
-        _key: message.message_id,
+        key: message.message_id,
         id: message.message_id,
         target: message.target_object_id.key().to_owned(),
         status: message.status.as_str(),

@@ -14,7 +14,8 @@ use crate::store::{Install, Result, StoreError};
 
 #[derive(Serialize)]
 pub(super) struct New<'a> {
-    _key: Uuid,
+    #[serde(rename = "_key")]
+    key: Uuid,
     object: &'a str,
     name: &'a MethodName,
     version: u32,
@@ -33,7 +34,7 @@ struct Current {
 
 pub(super) fn document(method: &Method, current: bool) -> Result<New<'_>> {
     Ok(New {
-        _key: Uuid::now_v7(),
+        key: Uuid::now_v7(),
         object: method.object.key(),
         name: &method.name,
         version: method.version,
@@ -45,7 +46,7 @@ pub(super) fn document(method: &Method, current: bool) -> Result<New<'_>> {
 
 impl New<'_> {
     pub fn key(&self) -> Uuid {
-        self._key
+        self.key
     }
 }
 

@@ -44,7 +44,8 @@ impl Row {
 /// text, which counts: the database does not keep how a number was written.
 #[derive(Serialize)]
 pub(super) struct New<'a> {
-    _key: &'a str,
+    #[serde(rename = "_key")]
+    key: &'a str,
     order: String,
     #[serde(flatten)]
     body: Body<'a>,
@@ -61,7 +62,8 @@ struct Body<'a> {
 /// does.
 #[derive(Serialize)]
 struct Change<'a> {
-    _key: &'a str,
+    #[serde(rename = "_key")]
+    key: &'a str,
     stamp: Uuid,
     #[serde(flatten)]
     body: Option<Body<'a>>,
@@ -69,7 +71,8 @@ struct Change<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Link {
-    _key: Uuid,
+    #[serde(rename = "_key")]
+    key: Uuid,
     _from: String,
     _to: String,
     position: usize,
@@ -92,7 +95,7 @@ impl<'a> Body<'a> {
 }
 
 pub(super) fn document<'a>(id: &'a ObjectId, attributes: &'a Json) -> New<'a> {
-    New { _key: id.key(), order: order(id), body: Body::of(attributes) }
+    New { key: id.key(), order: order(id), body: Body::of(attributes) }
 }
 
 /// Sorts as the key does, byte by byte.
@@ -107,7 +110,7 @@ pub(super) fn order(id: &ObjectId) -> String {
 
 pub(super) fn links(object: &ObjectId, prototypes: &[ObjectId]) -> Vec<Link> {
     let link = |(position, prototype): (usize, &ObjectId)| Link {
-        _key: Uuid::now_v7(),
+        key: Uuid::now_v7(),
         _from: object.as_str().to_owned(),
         _to: prototype.as_str().to_owned(),
         position,
@@ -146,7 +149,7 @@ async fn create_in(transaction: &Transaction, new: &NewObject) -> Attempt<Object
     }
     transaction.insert("UvmObjects", &[document(&new.id, &new.attributes)]).await?;
     transaction.insert("PrototypeLinks", &links(&new.id, &new.prototypes)).await?;
-    Ok(read_in(transaction, &new.id).await?)
+    read_in(transaction, &new.id).await
 }
 
 pub(super) async fn read(database: &Database, id: &ObjectId) -> Result<Object> {
@@ -268,7 +271,7 @@ pub(super) async fn change(
     if let Some(attributes) = attributes {
         require_size(id, attributes)?;
     }
-    let change = Change { _key: id.key(), stamp: Uuid::now_v7(), body: attributes.map(Body::of) };
+    let change = Change { key: id.key(), stamp: Uuid::now_v7(), body: attributes.map(Body::of) };
     Ok(transaction.update("UvmObjects", &[change]).await?)
 }
 

@@ -137,7 +137,7 @@ impl Database {
     /// Writes one document; answers its revision.
     pub fn write(&mut self, id: u64, name: &str, how: Write, document: &Value) -> Result<String> {
         let edges = self.collection(name)?.edges;
-        let key = document["_key"].as_str().map(str::to_owned).unwrap_or_else(|| self.tick().to_string());
+        let key = document["_key"].as_str().map_or_else(|| self.tick().to_string(), str::to_owned);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.@()+,=;$!*'%:".contains(&byte);
         if key.is_empty() || key.len() > 254 || !key.bytes().all(allowed) {
             return Err(refusal(400, 1221, "illegal document key"));

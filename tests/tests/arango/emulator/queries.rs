@@ -63,20 +63,22 @@ impl Query<'_> {
             }
             aql::OUTCOME => self.fields("Journal", "key", "outcome")?,
             aql::OBJECT => self.objects_where(|o, values| o["_key"] == values["key"])?,
-            aql::OBJECTS => self.page("UvmObjects", "order", false, |query, o| query.object(o))?,
+            aql::OBJECTS => self.page("UvmObjects", "order", false, Query::object)?,
             aql::REVS => self.revs()?,
             aql::UNLINK => self.remove_where("PrototypeLinks", |l, values| l["_from"] == values["from"])?,
-            aql::RESOLVE => self.lineage(|query, o| {
+            aql::RESOLVE => self.lineage(|query, o, total| {
                 let own = o["_id"] == query.values["start"];
                 let current = query.current(o)?;
                 let named = current.iter().find(|m| m["name"] == query.values["name"]);
+                let fits = Some(total) <= query.values["bytes"].as_u64();
                 Ok(json!({
-                    "key": o["_key"], "rev": o["_rev"], "attributes": exact(o), "prototypes": query.links(o)?,
+                    "total": total, "key": o["_key"], "rev": o["_rev"],
+                    "attributes": fits.then(|| exact(o)), "prototypes": query.links(o)?,
                     "methods": if own { column(&current, "name") } else { json!([]) },
                     "method": named.map(|m| m["record"].clone()),
                 }))
             })?,
-            aql::INHERITED_METHODS => self.lineage(|query, o| {
+            aql::INHERITED_METHODS => self.lineage(|query, o, _| {
                 let methods = column(&query.current(o)?, "record");
                 Ok(json!({ "key": o["_key"], "prototypes": query.links(o)?, "methods": methods }))
             })?,
@@ -313,7 +315,10 @@ impl Query<'_> {
     }
 
     /// Everything reachable, in an order that is of no use to anybody.
-    fn lineage(&mut self, mut row: impl FnMut(&mut Self, &Value) -> Result<Value>) -> Result<Vec<Value>> {
+    fn lineage(
+        &mut self,
+        mut row: impl FnMut(&mut Self, &Value, u64) -> Result<Value>,
+    ) -> Result<Vec<Value>> {
         let objects = self.database.read(self.transaction, "UvmObjects")?;
         let edges = self.all("PrototypeLinks")?;
         let mut found: Vec<Value> = vec![self.values["start"].clone()];
@@ -330,7 +335,8 @@ impl Query<'_> {
         let key = |id: &Value| id.as_str().unwrap().split_once('/').unwrap().1.to_owned();
         let found: Vec<_> =
             found.iter().filter_map(|id| objects.get(&key(id)).cloned()).take(limit).collect();
-        found.iter().rev().map(|object| row(self, object)).collect()
+        let total = found.iter().filter_map(|object| object["bytes"].as_u64()).sum();
+        found.iter().rev().map(|object| row(self, object, total)).collect()
     }
 
     fn page(
