@@ -10,6 +10,7 @@ mod emulator;
 mod faults;
 mod http;
 mod image;
+mod pages;
 mod script;
 mod wire;
 
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = live.collect();
     trials.extend(contract_cases!(trials!(Emulated, "arango_emulated")));
     trials.extend(faults::trials());
+    trials.extend(pages::trials());
     trials.extend(wire::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -48,8 +48,12 @@ pub struct Link {
 struct Shared {
     http: reqwest::Client,
     door: OnceLock<Door>,
-    token: Mutex<Option<HeaderValue>>,
+    /// None before the first login.
+    token: Mutex<Option<Token>>,
 }
+
+/// None where the server asks for none.
+struct Token(Option<HeaderValue>);
 
 impl Link {
     /// From now on requests go with the door's user. The first door stays.
@@ -86,10 +90,10 @@ impl Link {
     /// The token, other than `refused`. None where the server asks for none.
     async fn token(&self, door: &Door, refused: Option<&HeaderValue>) -> Answered<Option<HeaderValue>> {
         let mut token = self.shared.token.lock().await;
-        if token.is_none() || token.as_ref() == refused {
-            *token = self.log_in(door).await?;
+        match &*token {
+            Some(Token(held)) if refused.is_none() || held.as_ref() != refused => Ok(held.clone()),
+            _ => Ok(token.insert(Token(self.log_in(door).await?)).0.clone()),
         }
-        Ok(token.clone())
     }
 
     async fn log_in(&self, door: &Door) -> Answered<Option<HeaderValue>> {
