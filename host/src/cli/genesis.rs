@@ -8,7 +8,6 @@ use super::term::{print, print_json};
 use super::{Output, parts};
 use crate::config::Config;
 use crate::object::ObjectId;
-use crate::store::Store;
 
 #[derive(Serialize)]
 struct Created {
@@ -18,12 +17,12 @@ struct Created {
 pub async fn genesis(config: &Config, output: Output) -> Result<(), Failure> {
     config.check_parts()?;
     let folder = DataFolder::open(&config.data)?;
-    let created = parts::store(&folder).await?.genesis().await?;
+    let created = parts::store(config, &folder).await?.genesis().await?;
     if output.json {
         return print_json(&Created { created });
     }
     if created.is_empty() {
-        return print(&format!("The image {} is complete.", folder.image().display()));
+        return print(&format!("The image {} is complete.", parts::place(config, &folder)));
     }
     for id in created {
         print(&format!("Created {id}."))?;

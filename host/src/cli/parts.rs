@@ -9,21 +9,39 @@ use indicatif::ProgressBar;
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::term::{spin, spinner, tell};
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::mind::{self, Mind};
 use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
 use crate::sandbox::{Workers, parallel_runs};
+use crate::store::Store;
+use crate::store::arango::ArangoStore;
 use crate::store::sqlite::SqliteStore;
 
-pub async fn store(folder: &DataFolder) -> Result<SqliteStore, Failure> {
-    let image = folder.image();
-    Ok(blocking(move || SqliteStore::open(&image)).await??)
+/// The image, made if it is missing.
+pub async fn store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, Failure> {
+    match &config.store {
+        StoreConfig::Sqlite => {
+            let image = folder.image();
+            Ok(Arc::new(blocking(move || SqliteStore::open(&image)).await??))
+        }
+        StoreConfig::Arango(arango) => Ok(Arc::new(ArangoStore::connect(arango.clone()).await?)),
+    }
 }
 
 /// The image, if there is one.
-pub async fn image(config: &Config) -> Result<SqliteStore, Failure> {
-    image_file(config)?;
-    store(&DataFolder::at(&config.data)).await
+pub async fn image(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    if matches!(config.store, StoreConfig::Sqlite) {
+        image_file(config)?;
+    }
+    store(config, &DataFolder::at(&config.data)).await
+}
+
+/// Where the image is, in words.
+pub fn place(config: &Config, folder: &DataFolder) -> String {
+    match &config.store {
+        StoreConfig::Sqlite => folder.image().display().to_string(),
+        StoreConfig::Arango(arango) => format!("{} at {}", arango.database, arango.url),
+    }
 }
 
 /// The image's file, if there is one.

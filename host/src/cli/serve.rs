@@ -16,7 +16,7 @@ use crate::api::{self, Api, Stopped, Token};
 use crate::config::{Config, LogFormat, authority};
 use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
-use crate::store::{ServerName, Store};
+use crate::store::ServerName;
 
 /// Far longer than a small method takes, and nothing that a sender who waits would notice.
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -104,7 +104,7 @@ async fn orchestrator(
     server: &ServerName,
 ) -> Result<Arc<Orchestrator>, Failure> {
     let mind = parts::mind(config)?;
-    let store = parts::store(folder).await?;
+    let store = parts::store(config, folder).await?;
     for created in store.genesis().await? {
         say(&format!("Created {created}."), config.log_format);
     }
@@ -112,7 +112,7 @@ async fn orchestrator(
     let workers = parts::workers()?;
     let lease = store.join(server, config.lease).await?;
     Ok(Orchestrator::new(Parts {
-        store: Arc::new(store),
+        store,
         sandbox: Arc::new(sandbox),
         mind,
         workers,

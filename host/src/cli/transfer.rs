@@ -42,7 +42,7 @@ pub async fn export(config: &Config, options: Export) -> Result<(), Failure> {
     config.check_parts()?;
     let store = parts::image(config).await?;
     if options.file == Path::new("-") {
-        let sent = write(&store, io::stdout().lock()).await.map_err(|failure| match failure {
+        let sent = write(&*store, io::stdout().lock()).await.map_err(|failure| match failure {
             WriteFailure::Told(failure) => failure,
             WriteFailure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::Told(0),
             WriteFailure::Io(error) => Failure::Failed(format!("Cannot write to stdout: {error}")),
@@ -53,7 +53,7 @@ pub async fn export(config: &Config, options: Export) -> Result<(), Failure> {
     let draft = Draft::of(&options.file, options.force)?;
     let sent = unless_interrupted(async {
         let file = draft.create().map_err(|error| draft.cannot(&error))?;
-        write(&store, file).await.map_err(|failure| match failure {
+        write(&*store, file).await.map_err(|failure| match failure {
             WriteFailure::Told(failure) => failure,
             WriteFailure::Io(error) => draft.cannot(&error),
         })
@@ -75,7 +75,7 @@ impl From<io::Error> for WriteFailure {
 }
 
 /// Writes all that the store sends.
-async fn write(store: &impl Store, to: impl Write) -> Result<Imported, WriteFailure> {
+async fn write(store: &dyn Store, to: impl Write) -> Result<Imported, WriteFailure> {
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     let receive = async {
         let bar = io::stderr().is_terminal().then(spinner);
@@ -123,7 +123,7 @@ pub async fn import(config: &Config, options: Import) -> Result<(), Failure> {
             config.data.display()
         )));
     }
-    let store = parts::store(&folder).await?;
+    let store = parts::store(config, &folder).await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let reading = parts::blocking(move || read(lines, &sender));
     let (imported, read) = tokio::join!(store.import(receiver), reading);
@@ -138,8 +138,8 @@ pub async fn import(config: &Config, options: Import) -> Result<(), Failure> {
             Failure::Failed(format!("{shown}, line {line} or a little before: {what}. Nothing is imported."))
         }
         StoreError::NotEmpty => Failure::Failed(format!(
-            "The image in {} has content already. Choose an empty folder with --data.",
-            config.data.display()
+            "The image {} has content already. Choose another folder with --data, or another database with DB_NAME.",
+            parts::place(config, &folder)
         )),
         error => error.into(),
     })?;

@@ -3,21 +3,8 @@
 use std::time::Duration;
 
 use super::layers::Layers;
-use super::{ConfigError, Secret, parse, service_url};
-
-/// What the store on `ArangoDB` is reached with.
-#[derive(Clone, Debug)]
-pub struct ArangoConfig {
-    pub url: String,
-    pub user: String,
-    /// May be empty.
-    pub password: Secret,
-    pub database: String,
-    /// For development: a single server does not promise what a `OneShard` cluster does.
-    pub single_server_allowed: bool,
-    /// For one request.
-    pub timeout: Duration,
-}
+use super::{ConfigError, parse, service_url};
+use crate::store::arango::ArangoConfig;
 
 pub(super) fn arango(layers: &Layers) -> Result<ArangoConfig, ConfigError> {
     Ok(ArangoConfig {
@@ -25,7 +12,7 @@ pub(super) fn arango(layers: &Layers) -> Result<ArangoConfig, ConfigError> {
             service_url(text, 8529).filter(|url| !url.contains('@'))
         })?,
         user: layers.get("ARANGO_USER").text,
-        password: Secret(layers.get("ARANGO_PASS").text),
+        password: layers.get("ARANGO_PASS").text,
         database: parse(
             layers,
             "DB_NAME",
@@ -42,8 +29,8 @@ pub(super) fn arango(layers: &Layers) -> Result<ArangoConfig, ConfigError> {
                 _ => None,
             },
         )?,
-        timeout: parse(layers, "ARANGO_TIMEOUT_S", "use 1 to 600 seconds", |text| {
-            text.parse().ok().filter(|seconds| (1..=600).contains(seconds)).map(Duration::from_secs)
+        timeout: parse(layers, "ARANGO_TIMEOUT_S", "use 1 to 50 seconds", |text| {
+            text.parse().ok().filter(|seconds| (1..=50).contains(seconds)).map(Duration::from_secs)
         })?,
     })
 }
@@ -81,7 +68,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((set.url.as_str(), set.user.as_str()), ("http://coordinator:8529", "aura"));
-        assert_eq!((set.password.reveal(), set.database.as_str()), ("hush", "image-2"));
+        assert_eq!((set.password.as_str(), set.database.as_str()), ("hush", "image-2"));
         assert_eq!((set.single_server_allowed, set.timeout), (true, Duration::from_secs(5)));
         assert!(!format!("{set:?}").contains("hush"));
     }
@@ -104,11 +91,7 @@ mod tests {
                 "yes",
                 "ARANGO_SINGLE_SERVER='yes' (environment) is not valid: use allow, or leave it empty",
             ),
-            (
-                "ARANGO_TIMEOUT_S",
-                "0",
-                "ARANGO_TIMEOUT_S='0' (environment) is not valid: use 1 to 600 seconds",
-            ),
+            ("ARANGO_TIMEOUT_S", "0", "ARANGO_TIMEOUT_S='0' (environment) is not valid: use 1 to 50 seconds"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().to_string(), text);
         }

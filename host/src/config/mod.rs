@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use arango::ArangoConfig;
 pub use layers::{Flag, Origin};
 use layers::{Layers, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Quota, QuotaOverride};
+use crate::store::arango::ArangoConfig;
 
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -117,11 +117,6 @@ impl Config {
 
     /// Whether this version can do what is set. Client commands need nothing of it.
     pub fn check_parts(&self) -> Result<(), ConfigError> {
-        if matches!(self.store, StoreConfig::Arango(_)) {
-            return Err(ConfigError::Unusable(
-                "AURA_STORE=arango: this version has only the embedded store. Use AURA_STORE=sqlite.".into(),
-            ));
-        }
         if self.sandbox_url.is_some() {
             return Err(ConfigError::Unusable(
                 "EXECUTION_SANDBOX_URL is set: this version runs isolates only in its own process. Leave it empty."

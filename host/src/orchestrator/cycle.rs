@@ -27,8 +27,13 @@ use crate::object::{
 };
 use crate::store::{Commit, Install, Lease, Resolution, StoreError};
 
-/// Attempts that may be lost to changes by others, or to a store that was away for a moment.
-const TRIES: u32 = 8;
+/// Attempts that may be lost to another server although this one's cycles take turns, and the longest pause
+/// between two.
+const CONFLICTS: u32 = 32;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(64);
+
+/// Attempts that may be lost to a store that was away for a moment.
+const ABSENCES: u32 = 7;
 
 /// The longest pause between two looks at a message of another server.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,7 +52,8 @@ pub(super) struct Cycle {
     pub(super) asked: u32,
     /// Objects this cycle came too late for; it now takes its turn on them.
     contended: BTreeSet<ObjectId>,
-    lost: u32,
+    late: u32,
+    away: u32,
     said_resolved: bool,
     trace: Trace,
 }
@@ -99,7 +105,8 @@ impl Cycle {
             leading: Vec::new(),
             asked: 0,
             contended: BTreeSet::new(),
-            lost: 0,
+            late: 0,
+            away: 0,
             said_resolved: false,
             trace: Trace::default(),
         }
@@ -303,18 +310,18 @@ impl Cycle {
 
     /// Turns did not help, or the store is away.
     async fn lost_again(&mut self, error: StoreError) -> Result<Committed, Fault> {
-        self.lost += 1;
-        let last = self.lost >= TRIES;
         match error {
-            StoreError::Conflict(id) if !last => {
+            StoreError::Conflict(id) if self.late < CONFLICTS => {
+                self.late += 1;
                 tracing::debug!(object = %id, "too late in turn: trying again");
-                // Not somebody in line here: another server.
-                tokio::time::sleep(Duration::from_micros(fastrand::u64(..1_000 << self.lost))).await;
+                let longest = CONFLICT_PAUSE.min(Duration::from_millis(1 << self.late.min(10)));
+                tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
                 Ok(Committed::Again)
             }
-            StoreError::Unavailable(text) if !last => {
+            StoreError::Unavailable(text) if self.away < ABSENCES => {
+                self.away += 1;
                 tracing::warn!("the store is away: {text}");
-                tokio::time::sleep(Duration::from_millis(25 << self.lost)).await;
+                tokio::time::sleep(Duration::from_millis(25 << self.away)).await;
                 Ok(Committed::Again)
             }
             // An earlier commit of this cycle did happen; only its answer was lost.

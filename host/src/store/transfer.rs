@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Result, StoreError};
 use crate::object::{Invocation, Json, Message, Method, ObjectId};
 
 /// A piece of an image. As JSON: an object with the variant's name as its only member.
@@ -27,6 +28,18 @@ pub enum Entry {
     Invocation(Invocation),
     /// Nothing follows; what came before it, counted.
     End(Imported),
+}
+
+impl Entry {
+    /// Whether it can be part of an image, as far as it can be told from the entry alone.
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Object { id, attributes } if !attributes.is_object() => {
+                Err(StoreError::ImportFailed(format!("the attributes of {id} are not a JSON object")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How much of everything.

@@ -54,9 +54,9 @@ async fn a_conflict_is_tried_again_but_not_for_ever() {
     let scene = Scene::new();
     scene.object("counter", r#"{"n":0}"#);
     scene.method("counter", "bump", "add n 1").await;
-    scene.image.conflicts.store(8, Ordering::SeqCst);
+    scene.image.conflicts.store(33, Ordering::SeqCst);
     assert_eq!(scene.send("counter", "bump").await.error, None);
-    scene.image.conflicts.store(9, Ordering::SeqCst);
+    scene.image.conflicts.store(34, Ordering::SeqCst);
     assert_eq!(scene.send("counter", "bump").await.error.unwrap().kind, Kind::RevisionConflict);
     assert_eq!(scene.attributes("counter"), r#"{"n":1}"#);
 }

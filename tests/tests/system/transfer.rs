@@ -207,10 +207,9 @@ fn neither_files_nor_images_are_overwritten() {
     let mine = format!("{HEADER}\n{system}\n{END}\n");
     assert_eq!(used.run_with(&["import", "-"], &mine).code, Some(0));
     let again = used.run_with(&["import", "-"], &mine);
-    let data = used.folder().join("data");
     let text = format!(
-        "error: The image in {} has content already. Choose an empty folder with --data.\n",
-        data.display()
+        "error: The image {} has content already. Choose another folder with --data, or another database with DB_NAME.\n",
+        used.folder().join("data/image.sqlite").display()
     );
     assert_eq!((again.code, again.stderr), (Some(1), text));
     let empty = Instance::new(&[NOWHERE]);

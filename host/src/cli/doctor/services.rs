@@ -11,6 +11,7 @@ use crate::cli::folder::{DataFolder, Word};
 use crate::cli::parts;
 use crate::config::{Config, StoreConfig};
 use crate::mind::MindError;
+use crate::store::arango::ArangoStore;
 use crate::store::sqlite::SqliteStore;
 
 /// A mind that has to load its model first takes its time; a doctor need not wait for that.
@@ -18,19 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the store finds when it looks at everything.
 pub async fn store(config: &Config, folder: &DataFolder) -> Result<Vec<Diagnosis>, Failure> {
-    match &config.store {
-        // Said already: this version has no such store.
-        StoreConfig::Arango(_) => return Ok(Vec::new()),
-        StoreConfig::Sqlite => {}
-    }
-    let image = folder.image();
-    if !image.exists() {
-        return Ok(vec![Diagnosis::ok(
-            "image",
-            format!("{} is not there yet; `aura serve` creates it", image.display()),
-        )]);
-    }
-    let checks = parts::blocking(move || SqliteStore::examine_file(&image)).await?;
+    let checks = match &config.store {
+        StoreConfig::Arango(arango) => match timeout(PATIENCE, ArangoStore::look(arango)).await {
+            Ok(Ok(checks)) => checks,
+            Ok(Err(error)) => return Ok(vec![away(&error.to_string())]),
+            Err(_) => return Ok(vec![away(&format!("no answer within {} s", PATIENCE.as_secs()))]),
+        },
+        StoreConfig::Sqlite => {
+            let image = folder.image();
+            if !image.exists() {
+                return Ok(vec![Diagnosis::ok(
+                    "image",
+                    format!("{} is not there yet; `aura serve` creates it", image.display()),
+                )]);
+            }
+            parts::blocking(move || SqliteStore::examine_file(&image)).await?
+        }
+    };
     Ok(checks
         .into_iter()
         .map(|check| match check.found {
@@ -40,6 +45,10 @@ pub async fn store(config: &Config, folder: &DataFolder) -> Result<Vec<Diagnosis
             }
         })
         .collect())
+}
+
+fn away(cure: &str) -> Diagnosis {
+    Diagnosis::bad(State::Unreachable, "image", "it cannot be looked at".to_owned(), cure.to_owned())
 }
 
 pub async fn mind(config: &Config) -> Diagnosis {

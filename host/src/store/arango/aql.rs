@@ -127,7 +127,7 @@ pub fn messages(target: bool, status: bool, after: bool) -> String {
     let mut filters = String::new();
     for (given, filter) in [
         (target, " FILTER m.target == @target"),
-        (status, " FILTER m.status == @status"),
+        (status, " FILTER m.status IN @status"),
         (after, " FILTER m.id < @after"),
     ] {
         filters += if given { filter } else { "" };

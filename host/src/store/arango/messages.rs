@@ -9,7 +9,7 @@ use super::error::{Attempt, damaged};
 use super::guards::Guards;
 use super::transaction::{Transaction, transact};
 use super::{aql, methods, objects};
-use crate::object::{Digest, Message, MessageId};
+use crate::object::{Digest, Message, MessageId, MessageStatus};
 use crate::store::{Accepted, Lease, LeaseId, MessageFilter, Page, Result, ServerName, StoreError};
 
 /// What may change of a message.
@@ -171,6 +171,14 @@ pub(super) async fn read(database: &Database, id: MessageId) -> Result<Option<Me
     rows.first().map(|record| from_record(record)).transpose()
 }
 
+/// What a message that is listed under a status may have in its document.
+fn found_by(status: MessageStatus) -> Value {
+    match status {
+        MessageStatus::Accepted => json!([MessageStatus::Accepted.as_str(), MessageStatus::Running.as_str()]),
+        status => json!([status.as_str()]),
+    }
+}
+
 /// Newest first.
 pub(super) async fn list(database: &Database, filter: &MessageFilter) -> Result<Page<Message>> {
     let mut values = json!({});
@@ -183,7 +191,7 @@ pub(super) async fn list(database: &Database, filter: &MessageFilter) -> Result<
     };
     let query = aql::messages(
         given("target", filter.target.as_ref().map(|target| json!(target.key()))),
-        given("status", filter.status.map(|status| json!(status.as_str()))),
+        given("status", filter.status.map(found_by)),
         given("after", filter.after.map(|after| json!(after))),
     );
     let page: Page<String> = objects::page(database, &query, values, filter.limit).await?;

@@ -100,6 +100,19 @@ impl ArangoStore {
         let (system, database) = schema::open(&config).await?;
         Ok(Self { system, database, single_server_allowed: config.single_server_allowed })
     }
+
+    /// Looks at the image as [`Store::examine`] does, and makes nothing that is missing.
+    pub async fn look(config: &ArangoConfig) -> Result<Vec<Check>> {
+        let (_, system, database) = schema::reach(config).await?;
+        match schema::sharding(&database).await {
+            Err(failure) if failure.number() == error::number::DATABASE_NOT_FOUND => {
+                let found = format!("'{}' is not there yet; `aura serve` creates it", config.database);
+                Ok(vec![Check { what: "database".to_owned(), found: Ok(found) }])
+            }
+            Err(failure) => Err(failure.into()),
+            Ok(_) => Ok(examine::all(&system, &database, config.single_server_allowed).await),
+        }
+    }
 }
 
 #[async_trait]

@@ -62,11 +62,34 @@ const GRAPHS: [(&str, &str, &[&str], &[&str]); 2] = [
     ("Context", "ContextLinks", &["MemoryNodes"], &["MemoryNodes", "UvmObjects"]),
 ];
 
-type Cluster = GenericConnection<Link>;
+pub(super) type Cluster = GenericConnection<Link>;
 
 /// Opens the image, and makes it if it is missing. Refuses what could not be served from. Answers the system's
 /// database, too.
 pub(super) async fn open(config: &ArangoConfig) -> Result<(Database, Database)> {
+    let (cluster, system, database) = reach(config).await?;
+    require_coordinator(&system, config.single_server_allowed).await?;
+    let arango = match sharding(&database).await {
+        Err(failure) if failure.number() == number::DATABASE_NOT_FOUND => {
+            create_database(&cluster, &config.database).await?
+        }
+        sharding => {
+            sharding?;
+            cluster.db(&config.database).await.map_err(foreign)?
+        }
+    };
+    if !config.single_server_allowed {
+        require_single(sharding(&database).await?.as_deref())?;
+    }
+    migrate(&database, &arango).await?;
+    if !config.single_server_allowed {
+        require_pushed_down(&database).await?;
+    }
+    Ok((system, database))
+}
+
+/// The cluster, its system's database, and the one of the image, which need not be there.
+pub(super) async fn reach(config: &ArangoConfig) -> Result<(Cluster, Database, Database)> {
     let url = cluster_url(&config.url)?;
     if !valid_name(&config.database) {
         return Err(said(format!(
@@ -89,24 +112,7 @@ pub(super) async fn open(config: &ArangoConfig) -> Result<(Database, Database)> 
     });
     let system = Database::new(link.clone(), &url, "_system");
     let database = Database::new(link, &url, &config.database);
-    require_coordinator(&system, config.single_server_allowed).await?;
-    let arango = match sharding(&database).await {
-        Err(failure) if failure.number() == number::DATABASE_NOT_FOUND => {
-            create_database(&cluster, &config.database).await?
-        }
-        sharding => {
-            sharding?;
-            cluster.db(&config.database).await.map_err(foreign)?
-        }
-    };
-    if !config.single_server_allowed {
-        require_single(sharding(&database).await?.as_deref())?;
-    }
-    migrate(&database, &arango).await?;
-    if !config.single_server_allowed {
-        require_pushed_down(&database).await?;
-    }
-    Ok((system, database))
+    Ok((cluster, system, database))
 }
 
 fn said(text: String) -> StoreError {

@@ -107,6 +107,7 @@ pub(super) fn import(image: &Connection, from: &mut mpsc::Receiver<Entry>) -> Re
     // The last version of each method seen so far, to find gaps.
     let mut last: BTreeMap<(ObjectId, String), u32> = BTreeMap::new();
     while let Some(entry) = from.blocking_recv() {
+        entry.check()?;
         match entry {
             Entry::Object { id, attributes } => {
                 taken.objects += 1;
@@ -166,9 +167,6 @@ fn require_empty(image: &Connection) -> Result<()> {
 
 /// The roots are there already.
 fn take_object(image: &Connection, new: &NewObject) -> Result<()> {
-    if !new.attributes.is_object() {
-        return Err(StoreError::ImportFailed(format!("the attributes of {} are not a JSON object", new.id)));
-    }
     let root = matches!(new.id.key(), "nil" | "system");
     match objects::create(image, new) {
         Err(StoreError::ObjectExists(id)) if root => {

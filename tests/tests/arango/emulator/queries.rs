@@ -349,9 +349,9 @@ impl Query<'_> {
         let values = self.values.clone();
         let mut found = self.all(name)?;
         found.retain(|document| {
-            let filtered = ["target", "status"]
-                .iter()
-                .all(|field| values[field].is_null() || document[field] == values[field]);
+            let status = values["status"].as_array();
+            let filtered = (values["target"].is_null() || document["target"] == values["target"])
+                && status.is_none_or(|status| status.contains(&document["status"]));
             let after = values["after"].as_str();
             let beyond = after.is_none_or(|after| {
                 let this = document[order].as_str().unwrap();
