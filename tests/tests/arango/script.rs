@@ -17,7 +17,7 @@ pub struct Step {
     line: String,
     token: Option<&'static str>,
     transaction: Option<&'static str>,
-    /// A string in it that begins with `$` stands for any, but for the same one everywhere.
+    /// A string in it that begins with `$` stands for any, but for the same one everywhere; `$*` for any.
     body: Option<Value>,
     answer: Answer,
 }
@@ -96,7 +96,8 @@ impl Step {
 fn same(expected: &Value, found: &Value, names: &mut HashMap<String, Value>) -> bool {
     match (expected, found) {
         (Value::String(name), found) if name.starts_with('$') => {
-            found.is_string() && names.entry(name.clone()).or_insert_with(|| found.clone()) == found
+            found.is_string() && name == "$*"
+                || found.is_string() && names.entry(name.clone()).or_insert_with(|| found.clone()) == found
         }
         (Value::Array(expected), Value::Array(found)) => {
             expected.len() == found.len()

@@ -1,5 +1,6 @@
 //! What goes over the wire, request by request, and what is made of answers that are none.
 
+mod cycle;
 mod opening;
 
 use aura::object::{Json, Rev};
@@ -15,6 +16,7 @@ use crate::values::{id, message, server};
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = opening::trials();
+    trials.extend(cycle::trials());
     macro_rules! wire {
         ($($test:ident)*) => {
             trials.extend([$(trial(concat!("wire::", stringify!($test)), $test)),*]);

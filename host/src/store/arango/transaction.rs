@@ -95,8 +95,12 @@ impl Transaction {
         let id = plain(Some(&begun.result.id))?.to_owned();
         let transaction = Self { database: database.clone(), id, journal, ended: false };
         if let Some(key) = journal {
-            let _: Vec<Value> =
-                transaction.query(aql::JOURNAL, json!({ "key": key, "outcome": "committed" })).await?;
+            let entry = json!({ "key": key, "outcome": "committed" });
+            let inserted: Answered<Vec<Value>> = transaction.query(aql::JOURNAL, entry).await;
+            if let Err(failure) = inserted {
+                transaction.close().await;
+                return Err(failure);
+            }
         }
         Ok(transaction)
     }
@@ -134,7 +138,7 @@ impl Transaction {
         }
     }
 
-    /// Ends one that only read.
+    /// Ends one in which nothing was written that counts.
     pub async fn close(mut self) {
         self.ended = true;
         let _ = abort(&self.database, &self.id).await;
