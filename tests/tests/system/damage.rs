@@ -12,14 +12,17 @@ pub fn image(instance: &Instance) -> PathBuf {
     instance.folder().join("data/image.sqlite")
 }
 
-/// Overwrites the first page of the objects' table, of an image that nobody has open.
-pub fn spoil(image: &Path) {
+/// Overwrites the first page of the objects' table, of an image that nobody has open; what was in the file before,
+/// with all of the journal moved into it.
+pub fn spoil(image: &Path) -> Vec<u8> {
     let connection = Connection::open(image).expect("an image");
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'UvmObjects'";
     let page: u32 = connection.query_row(sql, [], |row| row.get(0)).expect("a table");
     drop(connection);
-    let mut bytes = fs::read(image).expect("the image");
+    let sound = fs::read(image).expect("the image");
+    let mut bytes = sound.clone();
     let from = (page as usize - 1) * PAGE;
     bytes[from..from + PAGE].fill(0x5a);
     fs::write(image, bytes).expect("the image");
+    sound
 }

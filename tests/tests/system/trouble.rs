@@ -171,8 +171,7 @@ async fn a_damaged_image_is_named_with_its_cure() {
     server.terminate();
     let stopped = server.stopped();
     let image = damage::image(stopped.cli());
-    let sound = fs::read(&image).expect("the image");
-    damage::spoil(&image);
+    let sound = damage::spoil(&image);
     let refused = stopped.cli().run(&["serve", "--port", "0"]);
     assert_eq!(refused.code, Some(3), "{refused:?}");
     let text = "the image is damaged; restore it from a copy (database disk image is malformed)\n";
