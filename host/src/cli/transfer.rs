@@ -1,11 +1,14 @@
 //! `aura export` and `aura import`: an image as JSON lines, by way of the store itself.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use indicatif::ProgressBar;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::draft::{self, Draft};
@@ -15,6 +18,9 @@ use super::lines::{Amount, Lines, LinesError, write_entry, write_header};
 use super::parts;
 use super::term::{bytes_bar, count, print, spin, spinner, tell, unless_interrupted};
 use crate::config::Config;
+use crate::object::{Digest, Fault, Method};
+use crate::sandbox::wasm::WasmSandbox;
+use crate::sandbox::{Sandbox as _, Verdict, Workers};
 use crate::store::{Entry, Imported, Store, StoreError};
 
 /// Entries on their way between store and file.
@@ -123,9 +129,10 @@ pub async fn import(config: &Config, options: Import) -> Result<(), Failure> {
             config.data.display()
         )));
     }
+    let auditor = Auditor::new(config).await?;
     let store = parts::store(config, &folder).await?;
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let reading = parts::blocking(move || read(lines, &sender));
+    let reading = parts::blocking(move || read(lines, auditor, &sender));
     let (imported, read) = tokio::join!(store.import(receiver), reading);
     if let Some(bar) = from.bar {
         bar.finish_and_clear();
@@ -169,13 +176,57 @@ fn open(path: &Path) -> Result<Source, Failure> {
     Ok(Source { shown, reader: Box::new(BufReader::with_capacity(1 << 20, read)), bar })
 }
 
+/// Reads methods as the audit does: what comes from a file is as foreign as what the mind writes.
+struct Auditor {
+    sandbox: Arc<WasmSandbox>,
+    workers: Workers,
+    runtime: Handle,
+    /// Bodies that were accepted.
+    accepted: HashSet<Digest>,
+}
+
+impl Auditor {
+    async fn new(config: &Config) -> Result<Self, Failure> {
+        let (sandbox, workers) = (Arc::new(parts::sandbox(config).await?), parts::workers()?);
+        Ok(Self { sandbox, workers, runtime: Handle::current(), accepted: HashSet::new() })
+    }
+
+    /// What is wrong with an entry. Blocks.
+    fn check(&mut self, entry: &Entry) -> Result<(), String> {
+        let Entry::Method(Method { object, name, version, source, .. }) = entry else { return Ok(()) };
+        if !self.accepted.insert(source.digest()) {
+            return Ok(());
+        }
+        let (sandbox, body) = (Arc::clone(&self.sandbox), source.clone());
+        let verdict = self.runtime.block_on(self.workers.run(move || sandbox.audit(&body)));
+        let why = match verdict {
+            Some(Ok(Verdict::Accepted)) => return Ok(()),
+            Some(Ok(Verdict::Rejected(findings))) => Fault::audit_rejected(findings).message,
+            Some(Err(fault)) => fault.message,
+            None => "the audit ended unexpectedly".to_owned(),
+        };
+        Err(format!(
+            "version {version} of '{name}' of {object} is refused by the audit: {}",
+            why.replace(".\n", "; ").trim_end_matches('.')
+        ))
+    }
+}
+
 /// Sends all entries to a store; the line that was read last, and what is wrong with the file.
-fn read(mut lines: Lines<impl BufRead>, to: &mpsc::Sender<Entry>) -> (u64, Result<(), LinesError>) {
+fn read(
+    mut lines: Lines<impl BufRead>,
+    mut auditor: Auditor,
+    to: &mpsc::Sender<Entry>,
+) -> (u64, Result<(), LinesError>) {
     loop {
         let entry = match lines.next() {
             Ok(entry) => entry,
             Err(error) => return (lines.line(), Err(error)),
         };
+        if let Err(what) = auditor.check(&entry) {
+            let line = lines.line();
+            return (line, Err(LinesError::Line { line, what }));
+        }
         let last = matches!(entry, Entry::End(_));
         // A store that takes no more says why.
         if to.blocking_send(entry).is_err() || last {

@@ -159,6 +159,12 @@ fn what_is_no_whole_export_is_refused_and_nothing_of_it_is_kept() {
         "line 4: object 'UvmObjects/gone' is not in the lines before",
     );
 
+    let spy = r#"{"method":{"object":"UvmObjects/system","name":"spy","version":1,"source":"import os\nreturn 1","quota":{},"provenance":{"author":"hand"},"installed_at":1}}"#;
+    refused(
+        &format!("{HEADER}\n{ROOTS}\n{spy}\n{}\n", END.replace(r#""versions":0"#, r#""versions":1"#)),
+        "line 5: version 1 of 'spy' of UvmObjects/system is refused by the audit: Disallowed import of module 'os' at line 1",
+    );
+
     let mut huge = File::create(&file).expect("a file");
     huge.write_all(format!("{HEADER}\n").as_bytes()).expect("a line");
     // A hole, which takes no space.

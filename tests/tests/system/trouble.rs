@@ -184,3 +184,20 @@ async fn a_damaged_image_is_named_with_its_cure() {
     let server = stopped.restart();
     read(server.client(), "/objects/mine").await;
 }
+
+#[test]
+fn a_cluster_that_is_away_is_named_with_its_cure() {
+    let cluster =
+        [NOWHERE, ("AURA_STORE", "arango"), ("ARANGO_HOST", "http://127.0.0.1:1"), ("ARANGO_PASS", "hush")];
+    let instance = Instance::new(&cluster);
+    let cure = "ArangoDB at http://127.0.0.1:1 cannot be reached (Connection refused (os error 111)); start it, or set ARANGO_HOST";
+    for command in [&["serve", "--port", "0"][..], &["genesis"], &["export"]] {
+        let done = instance.run(command);
+        let expected = format!("error: StoreUnavailable: the store cannot be used: {cure}\n");
+        assert_eq!((done.code, done.stdout.as_str(), done.stderr), (Some(3), "", expected), "{command:?}");
+    }
+    let doctor = instance.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(3), "{doctor:?}");
+    assert!(doctor.stdout.contains(cure), "{}", doctor.stdout);
+    assert!(!doctor.stdout.contains("hush"), "{}", doctor.stdout);
+}
