@@ -12,7 +12,7 @@ use futures::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::input::At;
 use super::messages::{message_id, unknown};
@@ -38,7 +38,16 @@ pub async fn all(
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     let permit = permit(&api)?;
     let live = api.orchestrator.monologue().subscribe();
-    Ok(Feed { api, only: None, ready: VecDeque::new(), live, ended: false, _permit: permit }.into_answer())
+    Ok(Feed {
+        api,
+        only: None,
+        ready: VecDeque::new(),
+        live,
+        ended: false,
+        look: Instant::now(),
+        _permit: permit,
+    }
+    .into_answer())
 }
 
 fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
@@ -67,7 +76,8 @@ pub async fn of_message(
     if ready.is_empty() {
         ready.extend(last_event(&message));
     }
-    Ok(Feed { api, only: Some(id), ready, live, ended: false, _permit: permit }.into_answer())
+    let look = Instant::now() + LOOK;
+    Ok(Feed { api, only: Some(id), ready, live, ended: false, look, _permit: permit }.into_answer())
 }
 
 /// One client's view of the monologue.
@@ -78,6 +88,8 @@ struct Feed {
     ready: VecDeque<Event>,
     live: Receiver<Event>,
     ended: bool,
+    /// When to look for the end in the store.
+    look: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -99,12 +111,14 @@ impl Feed {
                 self.ended = self.only.is_some() && event.step.is_final();
                 return Some(event);
             }
-            let elsewhere = self.only.is_some_and(|id| !self.api.orchestrator.works_on(id));
             let heard = tokio::select! {
                 () = self.api.closed() => return None,
                 heard = self.live.recv() => heard,
                 // Another server may have ended it.
-                () = sleep(LOOK), if elsewhere => Err(RecvError::Lagged(0)),
+                () = sleep_until(self.look), if self.only.is_some() => {
+                    self.look = Instant::now() + LOOK;
+                    Err(RecvError::Lagged(0))
+                }
             };
             match heard {
                 Ok(event) if self.only.is_none_or(|id| id == event.message_id) => self.ready.push_back(event),
@@ -116,7 +130,11 @@ impl Feed {
         }
     }
 
+    /// The end of the message that this is about, unless it is still to be told here.
     async fn missed_end(&self) -> Option<Event> {
+        if self.only.is_some_and(|id| self.api.orchestrator.works_on(id)) {
+            return None;
+        }
         let message = self.api.orchestrator.store().message(self.only?).await.ok()??;
         last_event(&message)
     }

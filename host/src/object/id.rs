@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -189,7 +190,9 @@ macro_rules! uuid_id {
             pub fn count_on_from(self) {
                 if let Some(time) = self.0.get_timestamp() {
                     let (seconds, nanoseconds) = time.to_unix();
-                    CLOCK.generate_timestamp_sequence(seconds, nanoseconds);
+                    // Within a millisecond the count begins anywhere.
+                    let next = Duration::new(seconds, nanoseconds) + Duration::from_millis(1);
+                    CLOCK.generate_timestamp_sequence(next.as_secs(), next.subsec_nanos());
                 }
             }
 

@@ -65,6 +65,11 @@ impl Census {
         }
     }
 
+    /// Whether the arguments of what is inside leave room for more.
+    pub fn has_room(&self) -> bool {
+        self.tally.borrow().bytes < MAX_BYTES
+    }
+
     /// A place for a message that was let in by an earlier process or another server.
     pub fn readmit(self: &Arc<Self>, bytes: usize) -> Place {
         self.change(|tally| {

@@ -199,7 +199,7 @@ impl Cycle {
 
     /// A message whose method the mind could not write fails in its turn, and only if it still has no method.
     fn unlearnt(&mut self, fault: Fault) -> Result<Outcome, Fault> {
-        if fault.kind != Kind::GenerationFailed {
+        if is_of_the_system(fault.kind) {
             return Err(fault);
         }
         let preconditions = std::mem::take(&mut self.trace.preconditions);
@@ -336,7 +336,7 @@ impl Cycle {
     /// Waits until a message of another server has ended, or of a server that is gone: then it comes into line
     /// here, and goes first. False: nothing starts any more.
     async fn wait_for(&mut self, earlier: MessageId, turn: &mut Turn<ObjectId>) -> bool {
-        self.leading.clear();
+        self.give_up_lessons();
         self.alone = None;
         let mut pause = Duration::from_millis(5);
         while !self.orchestrator.census.is_closed() {

@@ -34,9 +34,16 @@ pub(super) fn set_aside(restarts: u32) -> Fault {
         format!(
             "set aside: the server died {} times while this message ran; send it again if something else was the \
              cause",
-            restarts + 1
+            restarts.saturating_add(1)
         ),
     )
+}
+
+/// A message that the store failed on again and again.
+pub(super) fn given_up(rounds: u32) -> Fault {
+    let text =
+        format!("given up: the store failed {rounds} times on this message; the server's log says why");
+    Fault::new(Kind::Internal, text)
 }
 
 pub(super) fn not_understood(object: &ObjectId, name: &MethodName) -> Fault {

@@ -4,6 +4,7 @@
 //! the message turns out not to be accepted. Everything after it waits for the acceptance, but for one case: who
 //! waits for the end is promised nothing before, so a message that ends at once is written down once, as it ended.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::Orchestrator;
 use super::attempt::Attempted;
 use super::census::Place;
 use super::cycle::Cycle;
-use super::fault::{crashed, set_aside};
+use super::fault::{crashed, given_up, set_aside};
 use super::lanes::Turn;
 use super::records::{Found, Record};
 use crate::object::{Fault, Kind, Message, MessageId, MessageStatus, NewMessage, ObjectId};
@@ -26,6 +27,9 @@ use crate::store::{Accepted, Lease, MessageFilter, Page, Resolution, StoreError}
 
 /// A message is set aside that ran when a server died so many times after it was first taken up again.
 const MAX_RESTARTS: u32 = 4;
+
+/// A message is given up that the store failed on so many times, while it was fit to note that it runs.
+const MAX_ROUNDS: u32 = 5;
 
 /// The pauses between looks at a message that another server may be working on.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
@@ -46,6 +50,14 @@ struct Acceptance {
     /// Whether it may be left out if the message ends at once.
     may_wait: bool,
     answer: oneshot::Sender<Result<Message, Fault>>,
+}
+
+/// What is known of a message that is taken up again.
+struct Begin {
+    /// Whether it ran when a server died.
+    suspect: bool,
+    /// How often it was put aside because the store failed.
+    rounds: u32,
 }
 
 /// What a cycle begins with.
@@ -95,18 +107,30 @@ impl Orchestrator {
     pub(super) async fn take_up(self: &Arc<Self>) -> Result<usize, Fault> {
         let lease = self.lease();
         let mut taken = 0;
+        let mut opened = Vec::new();
         for mut message in self.parts.store.unfinished(&lease.server).await? {
             let noted = message.status == MessageStatus::Running;
             // It does not run before its turn has come again.
             message.status = MessageStatus::Accepted;
             let Some(record) = self.records.open(&message) else { continue };
-            // It may have ended since it was listed; from here on nobody else works on it.
-            match self.parts.store.message(message.message_id).await? {
-                Some(now) if !now.status.is_final() => record.written(),
-                _ => continue,
+            opened.push((message, noted, record));
+        }
+        // Some may have ended since they were listed; from here on nobody else works on them.
+        let unfinished = self.parts.store.unfinished(&lease.server).await?;
+        let unfinished: HashSet<_> = unfinished.into_iter().map(|message| message.message_id).collect();
+        opened.retain(|(message, ..)| unfinished.contains(&message.message_id));
+        for (mut message, noted, record) in opened {
+            record.written();
+            if !self.census.has_room() {
+                // It waits in the store until there is.
+                continue;
             }
-            let spared = self.records.take_spared(message.message_id);
-            message.restarts -= u32::from(noted && spared);
+            let spared = self.records.take_spared(message.message_id).filter(|_| noted);
+            if let Some(rounds) = spared {
+                message.restarts = message.restarts.saturating_sub(1);
+                record.spare(rounds);
+            }
+            let begin = Begin { suspect: noted && spared.is_none(), rounds: spared.unwrap_or_default() };
             let order = message.message_id.order();
             let (turn, ()) = self.inboxes.enter_with(&message.target_object_id, || (order, ()));
             let place = self.census.readmit(message.args.get().len() + message.kwargs.get().len());
@@ -114,7 +138,7 @@ impl Orchestrator {
             let span = span_of(&message);
             let lease = lease.clone();
             let admitted = Admitted { message, lease, turn, place, record };
-            let work = Arc::clone(self).work_again(admitted, noted && !spared);
+            let work = Arc::clone(self).work_again(admitted, begin);
             tokio::spawn(work.instrument(span));
             taken += 1;
         }
@@ -123,11 +147,12 @@ impl Orchestrator {
 
     /// The record of a message, final if it becomes so within `patience`, else as it stands.
     pub async fn wait(&self, id: MessageId, patience: Duration) -> Result<Option<Message>, Fault> {
+        let until = tokio::time::Instant::now() + patience;
         match self.records.find(id) {
             Some(Found::Ended(message)) => return Ok(Some(*message)),
             Some(Found::InWork(mut record)) => {
                 let end = record.wait_for(|message| message.status.is_final());
-                let ended = tokio::time::timeout(patience, end).await.map(|end| end.map(|end| end.clone()));
+                let ended = tokio::time::timeout_at(until, end).await.map(|end| end.map(|end| end.clone()));
                 match ended {
                     Ok(Ok(message)) => return Ok(Some(message)),
                     Err(_) => return Ok(Some(record.borrow().clone())),
@@ -137,12 +162,16 @@ impl Orchestrator {
             }
             None => {}
         }
-        self.wait_elsewhere(id, patience).await
+        self.wait_elsewhere(id, until).await
     }
 
     /// As [`Self::wait`], for a message that another server may be working on.
-    async fn wait_elsewhere(&self, id: MessageId, patience: Duration) -> Result<Option<Message>, Fault> {
-        let (until, mut pause) = (tokio::time::Instant::now() + patience, LOOK_FIRST);
+    async fn wait_elsewhere(
+        &self,
+        id: MessageId,
+        until: tokio::time::Instant,
+    ) -> Result<Option<Message>, Fault> {
+        let mut pause = LOOK_FIRST;
         loop {
             let message = self.parts.store.message(id).await?;
             let now = tokio::time::Instant::now();
@@ -195,9 +224,9 @@ impl Orchestrator {
     /// No new messages, and none starts; waits for those that run; returns how many stay queued on disk.
     pub async fn shutdown(&self) -> Result<usize, Fault> {
         self.census.close().await;
-        let queued = self.parts.store.unfinished(&self.lease().server).await?.len();
+        let queued = self.parts.store.unfinished(&self.lease().server).await;
         self.leave().await?;
-        Ok(queued)
+        Ok(queued?.len())
     }
 
     async fn work(
@@ -253,7 +282,7 @@ impl Orchestrator {
 
     /// Works on a message that a server left unfinished. From now on it is written down that the message runs:
     /// one that ran when a server died runs alone the next time, and not again and again.
-    async fn work_again(self: Arc<Self>, mut admitted: Admitted, suspect: bool) {
+    async fn work_again(self: Arc<Self>, mut admitted: Admitted, Begin { suspect, rounds }: Begin) {
         let begun = Instant::now();
         let Admitted { message, lease, turn, place, record } = &mut admitted;
         turn.come().await;
@@ -266,8 +295,10 @@ impl Orchestrator {
         }
         let attempted = if suspect && message.restarts >= MAX_RESTARTS {
             Some(Attempted::failed(set_aside(message.restarts)))
+        } else if rounds >= MAX_ROUNDS {
+            Some(Attempted::failed(given_up(rounds)))
         } else {
-            message.restarts += 1;
+            message.restarts = message.restarts.saturating_add(1);
             message.status = MessageStatus::Running;
             match self.parts.store.note(message, lease).await {
                 Ok(()) => record.noted(message),
@@ -275,6 +306,8 @@ impl Orchestrator {
                 Err(StoreError::AlreadyFinished(_)) => {}
                 Err(error) => {
                     tracing::warn!("a message cannot be taken up: {error}");
+                    // It may be noted all the same.
+                    record.spare(rounds);
                     return;
                 }
             }
@@ -294,7 +327,9 @@ impl Orchestrator {
         // Whoever gets the answer finds the place free.
         drop(place);
         drop(turn);
-        record.end(ended);
+        if record.end(ended) {
+            self.wanted.notify_one();
+        }
     }
 
     /// Makes the acceptance durable and answers it. `Err`: there is nothing to work on.
@@ -309,7 +344,13 @@ impl Orchestrator {
         let (answer, go_on) = match self.parts.store.accept(message, key, lease).await {
             Ok(Accepted::New) => (Ok(message.clone()), Ok(())),
             Ok(Accepted::Before(earlier)) => (Ok(earlier), Err(())),
-            Err(error) => (Err(error.into()), Err(())),
+            Err(error) => {
+                if matches!(error, StoreError::Unavailable(_)) {
+                    // It may be in the store all the same.
+                    record.written();
+                }
+                (Err(error.into()), Err(()))
+            }
         };
         if go_on.is_ok() {
             record.written();

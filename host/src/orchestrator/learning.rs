@@ -64,6 +64,14 @@ impl Cycle {
         Err(self.exhausted(&lesson))
     }
 
+    /// Lets others lead the lessons that this cycle has not committed.
+    pub(super) fn give_up_lessons(&mut self) {
+        self.leading.clear();
+        for schooling in self.schooling.values_mut() {
+            schooling.led = false;
+        }
+    }
+
     /// Takes the lead in a lesson. `false`: another cycle had it and is done with it.
     async fn lead(&mut self, lesson: &Lesson) -> Result<bool, Fault> {
         let mut turn = self.orchestrator.lessons.enter(lesson);

@@ -4,12 +4,17 @@
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use super::Orchestrator;
 use crate::object::{Fault, MessageStatus};
-use crate::store::{Lease, MessageFilter, StoreError};
+use crate::store::{Lease, LeaseId, MessageFilter, ServerName, StoreError};
 
 /// A lease is renewed so often while it lasts.
 const RENEWALS: u32 = 3;
+
+/// The pause after the lease could not be renewed.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
 /// The shortest pause before a lease is asked for again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -43,15 +48,16 @@ impl Orchestrator {
         let (store, lease) = (&self.parts.store, self.lease());
         self.left.send_replace(true);
         // Nothing died while these ran.
-        for id in self.records.noted() {
-            if let Some(mut message) = store.message(id).await?
-                && message.status == MessageStatus::Running
-            {
-                message.status = MessageStatus::Accepted;
-                message.restarts = message.restarts.saturating_sub(1);
-                if let Err(error) = store.note(&message, &lease).await {
-                    tracing::debug!("a message stays noted as running: {error}");
-                }
+        let noted = self.records.noted();
+        let mut own = store.unfinished(&lease.server).await.unwrap_or_default();
+        own.retain(|message| message.status == MessageStatus::Running && noted.contains(&message.message_id));
+        for message in &mut own {
+            message.status = MessageStatus::Accepted;
+            message.restarts = message.restarts.saturating_sub(1);
+        }
+        for outcome in join_all(own.iter().map(|message| store.note(message, &lease))).await {
+            if let Err(error) = outcome {
+                tracing::debug!("a message stays noted as running: {error}");
             }
         }
         Ok(store.leave(&lease).await?)
@@ -67,7 +73,9 @@ impl Orchestrator {
                     "another server took over the messages of this one, which was silent too long"
                 );
                 metrics::counter!("aura_leases_lost_total").increment(1);
-                let lease = store.join(&lease.server, time).await?;
+                // Under a name of its own: perhaps another process has this one's, as from a copied folder.
+                let server = ServerName::parse(&LeaseId::fresh().to_string()).unwrap_or(lease.server);
+                let lease = store.join(&server, time).await?;
                 *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
                 self.records.leave_lying();
             }
@@ -98,7 +106,7 @@ async fn keep(orchestrator: Weak<Orchestrator>) {
         if let Err(fault) = kept {
             orchestrator.records.leave_lying();
             tracing::warn!("the lease on the image could not be renewed: {fault}");
-            pause = pause.min(AGAIN);
+            pause = pause.min(AFTER_A_FAILURE);
         }
         let wanted = Arc::clone(&orchestrator.wanted);
         drop(orchestrator);

@@ -17,8 +17,10 @@ struct Open {
     message: watch::Sender<Message>,
     /// Whether it is in the store.
     written: bool,
-    /// Whether it says there that it runs, as it does here.
+    /// Whether it says there that it runs, and nothing died while it did.
     noted: bool,
+    /// How often it was noted and then put aside.
+    rounds: u32,
 }
 
 #[derive(Default)]
@@ -27,8 +29,8 @@ struct Shelves {
     recent: VecDeque<Message>,
     /// Whether a message was put aside that this server has to finish.
     left_lying: bool,
-    /// Messages put aside that are noted as running although nothing died while they ran.
-    spared: HashSet<MessageId>,
+    /// Messages put aside that are noted as running although nothing died while they ran, and how often.
+    spared: HashMap<MessageId, u32>,
 }
 
 #[derive(Default)]
@@ -53,7 +55,7 @@ impl Records {
             return None;
         }
         let message = watch::Sender::new(message.clone());
-        shelves.open.insert(id, Open { message, written: false, noted: false });
+        shelves.open.insert(id, Open { message, written: false, noted: false, rounds: 0 });
         Some(Record { records: Arc::clone(self), id })
     }
 
@@ -67,16 +69,16 @@ impl Records {
         std::mem::take(&mut self.lock().left_lying)
     }
 
-    /// Whether the message was put aside alive; asking again, it was not.
-    pub fn take_spared(&self, id: MessageId) -> bool {
+    /// How often the message was put aside alive, if it was; asking again, it was not.
+    pub fn take_spared(&self, id: MessageId) -> Option<u32> {
         self.lock().spared.remove(&id)
     }
 
     /// All messages that this process has noted as running, in work or put aside.
-    pub fn noted(&self) -> Vec<MessageId> {
+    pub fn noted(&self) -> HashSet<MessageId> {
         let shelves = self.lock();
         let open = shelves.open.iter().filter(|(_, open)| open.noted);
-        open.map(|(id, _)| *id).chain(shelves.spared.iter().copied()).collect()
+        open.map(|(id, _)| *id).chain(shelves.spared.keys().copied()).collect()
     }
 
     pub fn find(&self, id: MessageId) -> Option<Found> {
@@ -114,7 +116,16 @@ impl Record {
     pub fn noted(&self, message: &Message) {
         self.change(|open| {
             open.noted = true;
+            open.rounds += 1;
             open.message.send_replace(message.clone());
+        });
+    }
+
+    /// The store says, or may say, that the message runs, although nothing died when it did, so many times.
+    pub fn spare(&self, rounds: u32) {
+        self.change(|open| {
+            open.noted = true;
+            open.rounds = rounds;
         });
     }
 
@@ -124,8 +135,8 @@ impl Record {
         }
     }
 
-    /// Hands the final record to those who wait.
-    pub fn end(&self, message: Message) {
+    /// Hands the final record to those who wait. Whether another message was left lying.
+    pub fn end(&self, message: Message) -> bool {
         let mut shelves = self.records.lock();
         let bytes = message.args.get().len()
             + message.kwargs.get().len()
@@ -140,6 +151,7 @@ impl Record {
         if let Some(open) = shelves.open.remove(&self.id) {
             open.message.send_replace(message);
         }
+        shelves.left_lying
     }
 }
 
@@ -151,7 +163,7 @@ impl Drop for Record {
         {
             shelves.left_lying = true;
             if open.noted {
-                shelves.spared.insert(self.id);
+                shelves.spared.insert(self.id, open.rounds);
             }
         }
     }

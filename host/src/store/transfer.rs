@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Result, StoreError};
-use crate::object::{Invocation, Json, Message, Method, ObjectId};
+use crate::object::{Invocation, Json, Message, MessageStatus, Method, ObjectId};
 
 /// A piece of an image. As JSON: an object with the variant's name as its only member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,13 +31,19 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Whether it can be part of an image, as far as it can be told from the entry alone.
-    pub(super) fn check(&self) -> Result<()> {
-        match self {
+    /// As it can be part of another image. Fails if it cannot, as far as the entry alone can tell.
+    pub(super) fn prepared(mut self) -> Result<Self> {
+        match &mut self {
             Self::Object { id, attributes } if !attributes.is_object() => {
                 Err(StoreError::ImportFailed(format!("the attributes of {id} are not a JSON object")))
             }
-            _ => Ok(()),
+            // What ran there has not run here.
+            Self::Message { message, .. } if message.status == MessageStatus::Running => {
+                message.status = MessageStatus::Accepted;
+                message.restarts = 0;
+                Ok(self)
+            }
+            _ => Ok(self),
         }
     }
 }

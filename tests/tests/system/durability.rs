@@ -305,6 +305,25 @@ async fn a_message_that_runs_whenever_the_server_dies_is_set_aside() {
     assert_eq!(read(server.client(), &format!("/messages/{id}")).await["restarts"], 4);
 }
 
+/// A message that is cut short by a server that is asked to stop has killed nothing.
+#[tokio::test]
+async fn a_server_that_stops_in_order_is_no_death() {
+    let server = Server::start_with(&[NOWHERE]);
+    child(server.client(), "spinner").await;
+    let id = spin(&server).await;
+    let server = server.kill().restart();
+    let restarts = async |server: &Server| {
+        runs(server.client(), &id).await;
+        read(server.client(), &format!("/messages/{id}")).await["restarts"].clone()
+    };
+    assert_eq!(restarts(&server).await, 1);
+    server.terminate();
+    let stopped = server.stopped();
+    assert!(stopped.log().contains("messages that were running start again"), "{}", stopped.log());
+    let server = stopped.restart();
+    assert_eq!(restarts(&server).await, 1);
+}
+
 #[tokio::test]
 async fn the_messages_of_a_server_that_is_gone_are_done_by_another() {
     let first = Server::start_with(&[NOWHERE, ("AURA_LEASE_S", "1")]);

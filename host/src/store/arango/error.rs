@@ -9,6 +9,7 @@ pub(super) mod number {
     pub const FORBIDDEN: u32 = 11;
     pub const LOCK_TIMEOUT: u32 = 18;
     pub const LOCKED: u32 = 28;
+    pub const DEADLOCK: u32 = 29;
     pub const SHUTTING_DOWN: u32 = 30;
     pub const RESOURCE_LIMIT: u32 = 32;
     pub const READ_ONLY: u32 = 1004;
@@ -17,11 +18,15 @@ pub(super) mod number {
     pub const DUPLICATE_NAME: u32 = 1207;
     pub const UNIQUE: u32 = 1210;
     pub const DATABASE_NOT_FOUND: u32 = 1228;
+    pub const TRY_AGAIN: u32 = 1302;
     pub const BUSY: u32 = 1303;
     pub const WRITE_CONCERN: u32 = 1429;
     pub const SUBSEQUENT_FAULT: u32 = 1430;
+    pub const CLUSTER_TIMEOUT: u32 = 1457;
     pub const CONNECTION_LOST: u32 = 1465;
     pub const BACKEND_UNAVAILABLE: u32 = 1478;
+    pub const FOLLOWER_REFUSED: u32 = 1490;
+    pub const LEADER_RESIGNED: u32 = 1491;
     pub const LEADERSHIP_CHALLENGE: u32 = 1495;
     pub const NOT_LEADER: u32 = 1496;
     pub const TRANSACTION_ABORTED: u32 = 1654;
@@ -68,7 +73,13 @@ impl Failure {
     pub fn is_conflict(&self) -> bool {
         matches!(
             self.number(),
-            number::CONFLICT | number::UNIQUE | number::LOCK_TIMEOUT | number::LOCKED | number::BUSY
+            number::CONFLICT
+                | number::UNIQUE
+                | number::LOCK_TIMEOUT
+                | number::LOCKED
+                | number::DEADLOCK
+                | number::TRY_AGAIN
+                | number::BUSY
         )
     }
 
@@ -83,8 +94,11 @@ impl Failure {
                         self.number(),
                         number::SHUTTING_DOWN
                             | number::SUBSEQUENT_FAULT
+                            | number::CLUSTER_TIMEOUT
                             | number::CONNECTION_LOST
                             | number::BACKEND_UNAVAILABLE
+                            | number::FOLLOWER_REFUSED
+                            | number::LEADER_RESIGNED
                             | number::LEADERSHIP_CHALLENGE
                             | number::NOT_LEADER
                             | number::TRANSACTION_ABORTED
@@ -97,6 +111,12 @@ impl Failure {
     fn cure(&self) -> Option<&'static str> {
         if self.status() == 401 {
             return Some("ArangoDB refuses the user or the password; check ARANGO_USER and ARANGO_PASS");
+        }
+        if self.status() == 401 && self.number() == number::FORBIDDEN {
+            // It does not tell a missing database from a forbidden one.
+            return Some(
+                "the user of ARANGO_USER may not use this database, or it is not there; let an administrator create it with sharding single, or grant administrate access",
+            );
         }
         Some(match self.number() {
             number::WRITE_CONCERN => {

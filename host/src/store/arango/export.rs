@@ -155,7 +155,7 @@ impl Sending {
                 place?.send(entry);
                 return Ok(());
             }
-            let _: Vec<Value> = self.transaction.query(aql::NOW, json!({})).await?;
+            let _: Vec<Value> = self.transaction.query(aql::PING, json!({})).await?;
         }
     }
 }

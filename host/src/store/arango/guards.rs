@@ -14,7 +14,8 @@ const OF_OBJECT: usize = 8;
 const OF_SERVER: usize = 64;
 
 /// Those who read take turns, so that they seldom meet each other.
-static TURN: AtomicUsize = AtomicUsize::new(0);
+static OBJECT_TURN: AtomicUsize = AtomicUsize::new(0);
+static SERVER_TURN: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Serialize)]
 struct Guard {
@@ -28,7 +29,7 @@ pub(super) struct Guards(Vec<Guard>);
 
 impl Guards {
     pub fn reads_object(&mut self, id: &ObjectId) -> &mut Self {
-        self.one("object", id.key(), OF_OBJECT)
+        self.one("object", id.key(), OBJECT_TURN.fetch_add(1, Ordering::Relaxed) % OF_OBJECT)
     }
 
     pub fn changes_object(&mut self, id: &ObjectId) -> &mut Self {
@@ -36,7 +37,7 @@ impl Guards {
     }
 
     pub fn reads_server(&mut self, server: &ServerName) -> &mut Self {
-        self.one("server", server.as_str(), OF_SERVER)
+        self.one("server", server.as_str(), SERVER_TURN.fetch_add(1, Ordering::Relaxed) % OF_SERVER)
     }
 
     pub fn changes_server(&mut self, server: &ServerName) -> &mut Self {
@@ -50,8 +51,7 @@ impl Guards {
         &self.0
     }
 
-    fn one(&mut self, kind: &str, name: &str, guards: usize) -> &mut Self {
-        let turn = TURN.fetch_add(1, Ordering::Relaxed) % guards;
+    fn one(&mut self, kind: &str, name: &str, turn: usize) -> &mut Self {
         self.0.push(guard(kind, &digest(name), turn));
         self
     }

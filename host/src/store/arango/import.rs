@@ -99,7 +99,7 @@ async fn put_back(transaction: &Transaction, roots: &[Root]) -> Attempt<()> {
 async fn take_all(database: &Database, from: &mut mpsc::Receiver<Entry>) -> Result<Imported> {
     let (mut taken, mut batch, mut last) = (Imported::default(), Batch::default(), HashMap::new());
     while let Some(entry) = from.recv().await {
-        entry.check()?;
+        let entry = entry.prepared()?;
         if !batch.has_room_for(&entry) {
             std::mem::take(&mut batch).put(database).await?;
         }

@@ -1,4 +1,4 @@
-//! Leases of servers, by the clock of the database: the clocks of the servers may differ.
+//! Leases of servers, by the clocks of the coordinators: those of the servers may differ.
 
 use std::time::Duration;
 

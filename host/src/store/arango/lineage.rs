@@ -22,7 +22,7 @@ trait Member {
 #[derive(Deserialize)]
 struct Searched {
     /// Bytes of all attributes together.
-    total: usize,
+    total: f64,
     key: String,
     rev: Rev,
     /// None if there would be too much of them.
@@ -68,7 +68,9 @@ pub(super) async fn resolve(
     values["bytes"] = MAX_LINEAGE_BYTES.into();
     let rows: Vec<Searched> = database.read(aql::RESOLVE, values).await?;
     let mut all = breadth_first(receiver, rows)?;
-    if all.iter().any(|member| member.total > MAX_LINEAGE_BYTES) {
+    // Far below 2^52, so exact.
+    #[expect(clippy::cast_precision_loss)]
+    if all.iter().any(|member| member.total > MAX_LINEAGE_BYTES as f64) {
         return Err(StoreError::LineageTooLarge(receiver.clone()));
     }
     let mut method = None;

@@ -38,7 +38,12 @@ pub(super) fn document(method: &Method, current: bool) -> Result<New<'_>> {
         object: method.object.key(),
         name: &method.name,
         version: method.version,
-        order: format!("{}/{}/{:010}", objects::order(&method.object), method.name, method.version),
+        order: format!(
+            "{}/{}/{:010}",
+            objects::order(&method.object),
+            objects::hex(method.name.as_str()),
+            method.version
+        ),
         current,
         record: record(method)?,
     })

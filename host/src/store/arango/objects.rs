@@ -100,8 +100,13 @@ pub(super) fn document<'a>(id: &'a ObjectId, attributes: &'a Json) -> New<'a> {
 
 /// Sorts as the key does, byte by byte.
 pub(super) fn order(id: &ObjectId) -> String {
+    hex(id.key())
+}
+
+/// Sorts as the text does byte by byte, where the database sorts by the rules of a language.
+pub(super) fn hex(text: &str) -> String {
     use std::fmt::Write as _;
-    id.key().bytes().fold(String::new(), |mut order, byte| {
+    text.bytes().fold(String::new(), |mut order, byte| {
         // Writing to a String cannot fail.
         let _ = write!(order, "{byte:02x}");
         order

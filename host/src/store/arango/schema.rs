@@ -40,8 +40,7 @@ pub(super) const COLLECTIONS: [(&str, bool); 11] = [
     ("Meta", false),
 ];
 
-/// Collection, name and fields of each index, and whether it is unique, which then leaves out documents without
-/// the field.
+/// Collection, name and fields of each index, and whether it is unique.
 pub(super) const INDEXES: [(&str, &str, &[&str], bool); 12] = [
     ("UvmObjects", "by_order", &["order"], true),
     ("PrototypeLinks", "by_position", &["_from", "position"], true),
@@ -244,7 +243,7 @@ async fn create(database: &Database, arango: &Arango<Link>) -> Result<()> {
     }
     for (collection, name, fields, unique) in INDEXES {
         let index = json!({
-            "type": "persistent", "name": name, "fields": fields, "unique": unique, "sparse": unique,
+            "type": "persistent", "name": name, "fields": fields, "unique": unique, "sparse": is_sparse(name),
         });
         create_index(database, collection, &index).await?;
     }
@@ -260,6 +259,11 @@ async fn create(database: &Database, arango: &Arango<Link>) -> Result<()> {
     let path = "document/Meta?overwriteMode=replace&waitForSync=true";
     database.ask(Method::POST, path, None, Some(&schema)).await?;
     Ok(())
+}
+
+/// A sparse index serves fewer queries, so only what some documents lack has one.
+fn is_sparse(index: &str) -> bool {
+    index == "by_idempotency"
 }
 
 async fn create_index(database: &Database, collection: &str, index: &Value) -> Answered<()> {

@@ -27,13 +27,13 @@ use crate::object::ObjectId;
 use crate::store::StoreError;
 
 /// How often something is tried that others write at the same time.
-const CONFLICTS: u32 = 8;
+const CONFLICTS: u32 = 24;
 
 /// How often something is tried while the cluster is between two states.
 const FAULTS: u32 = 3;
 
 /// The pause before something is tried again: at first, and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(400));
 
 /// How long the outcome of a commit is looked for, and how often.
 const DECISION: Duration = Duration::from_secs(30);

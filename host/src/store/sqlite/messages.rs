@@ -61,9 +61,9 @@ pub(super) fn note(image: &Connection, message: &Message, lease: &Lease) -> Resu
     let noted = image
         .prepare_cached(
             "UPDATE Messages SET status = ?2, record = ?3
-             WHERE id = ?1 AND status IN ('accepted', 'running')",
+             WHERE id = ?1 AND server = ?4 AND status IN ('accepted', 'running')",
         )?
-        .execute(params![message.message_id, message.status.as_str(), Document(message)])?;
+        .execute(params![message.message_id, message.status.as_str(), Document(message), lease.server])?;
     if noted == 0 { Err(StoreError::AlreadyFinished(message.message_id)) } else { Ok(()) }
 }
 

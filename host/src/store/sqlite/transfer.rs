@@ -107,8 +107,7 @@ pub(super) fn import(image: &Connection, from: &mut mpsc::Receiver<Entry>) -> Re
     // The last version of each method seen so far, to find gaps.
     let mut last: BTreeMap<(ObjectId, String), u32> = BTreeMap::new();
     while let Some(entry) = from.blocking_recv() {
-        entry.check()?;
-        match entry {
+        match entry.prepared()? {
             Entry::Object { id, attributes } => {
                 taken.objects += 1;
                 take_object(image, &NewObject { id, attributes, prototypes: Vec::new() })?;

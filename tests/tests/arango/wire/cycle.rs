@@ -116,7 +116,7 @@ async fn a_cycle_is_one_transaction() {
         written(
             "POST /_db/image/_api/document/MethodVersions",
             json!({
-                "_key": "$version", "object": "a", "name": "greet", "version": 5, "order": "61/greet/0000000005",
+                "_key": "$version", "object": "a", "name": "greet", "version": 5, "order": "61/6772656574/0000000005",
                 "current": true, "record": "$record",
             }),
         ),
@@ -140,7 +140,7 @@ async fn a_lost_lease_ends_it() {
 
 async fn a_cycle_that_never_gets_through_is_in_conflict() {
     let (lease, message) = (lease(), message("a"));
-    let tries = (0..8).flat_map(|_| {
+    let tries = (0..24).flat_map(|_| {
         let [begin, _] = begun();
         let journal = ask("POST /_db/image/_api/cursor").within("7").sends(json!({
             "query": aql::JOURNAL, "bindVars": { "key": "$*", "outcome": "committed" }, "batchSize": 1000,
