@@ -62,7 +62,7 @@ fn start() -> PrometheusHandle {
     describe_counter!(
         COMMITS_LOST,
         "Commits that were refused, by cause: conflict with another cycle, an earlier message whose turn it was, a \
-         lost lease, a store that was away. All but those of a lost lease were tried again."
+         lost lease, a store that was away."
     );
     describe_counter!(LEASES_LOST, "Times that another server took over the messages of this one.");
     describe_counter!(
