@@ -58,7 +58,7 @@ pub(super) struct Cycle {
     trace: Trace,
 }
 
-/// What the last attempt leaves for the record of a failure.
+/// What the last attempt leaves for the commit, or for the record of a failure.
 #[derive(Default)]
 struct Trace {
     root: Option<Root>,
@@ -74,7 +74,6 @@ struct Outcome {
     end: Result<Json, Fault>,
     learnt: BTreeSet<Lesson>,
     changes: Vec<(ObjectId, Json)>,
-    preconditions: Vec<(ObjectId, Rev)>,
 }
 
 /// What became of a commit.
@@ -156,7 +155,7 @@ impl Cycle {
         turn: &mut Turn<ObjectId>,
     ) -> Result<Option<Message>, Fault> {
         loop {
-            if self.orchestrator.lease() != self.lease {
+            if !self.orchestrator.holds(&self.lease) {
                 return Ok(None);
             }
             let (turns, attempted) = match first.take() {
@@ -178,7 +177,7 @@ impl Cycle {
                     drop(turns);
                     match self.learn(lesson).await {
                         Ok(()) => continue,
-                        Err(fault) => (Vec::new(), self.unlearnt(fault)?),
+                        Err(fault) => (Vec::new(), Self::unlearnt(fault)?),
                     }
                 }
             };
@@ -198,12 +197,11 @@ impl Cycle {
     }
 
     /// A message whose method the mind could not write fails in its turn, and only if it still has no method.
-    fn unlearnt(&mut self, fault: Fault) -> Result<Outcome, Fault> {
+    fn unlearnt(fault: Fault) -> Result<Outcome, Fault> {
         if is_of_the_system(fault.kind) {
             return Err(fault);
         }
-        let preconditions = std::mem::take(&mut self.trace.preconditions);
-        Ok(Outcome { end: Err(fault), learnt: BTreeSet::new(), changes: Vec::new(), preconditions })
+        Ok(Outcome { end: Err(fault), learnt: BTreeSet::new(), changes: Vec::new() })
     }
 
     /// What follows from an attempt; a fault ends the cycle.
@@ -223,7 +221,6 @@ impl Cycle {
                     end: Ok(result),
                     learnt: validated.into_iter().collect(),
                     changes: working.changes(),
-                    preconditions: working.preconditions(),
                 })));
             }
             Ending::Returned(_) => None,
@@ -241,17 +238,16 @@ impl Cycle {
                 end: Err(fault),
                 learnt: BTreeSet::new(),
                 changes: Vec::new(),
-                preconditions: working.preconditions(),
             }))),
             (None, None) => Err(Fault::new(Kind::Internal, "an attempt ended without a result")),
         }
     }
 
     async fn commit(&mut self, outcome: Outcome) -> Result<Committed, Fault> {
-        let Outcome { end, learnt, changes, preconditions } = outcome;
+        let Outcome { end, learnt, changes } = outcome;
         let others_wait =
             |id: &&ObjectId| !self.contended.contains(*id) && self.orchestrator.contended.is_taken(id);
-        if let Some(id) = preconditions.iter().map(|(id, _)| id).find(others_wait) {
+        if let Some(id) = self.trace.preconditions.iter().map(|(id, _)| id).find(others_wait) {
             // To overtake those who wait for this object could go on forever.
             self.contended.insert(id.clone());
             return Ok(Committed::Again);
@@ -270,7 +266,7 @@ impl Cycle {
             changes,
             installs: learnt.iter().filter_map(|lesson| self.install(lesson)).collect(),
             invocations: std::mem::take(&mut self.trace.invocations),
-            preconditions,
+            preconditions: std::mem::take(&mut self.trace.preconditions),
         };
         match self.orchestrator.parts.store.commit(commit).await {
             Ok(()) => {

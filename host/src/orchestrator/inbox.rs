@@ -248,7 +248,7 @@ impl Orchestrator {
         let attempted = {
             let mut first = pin!(maybe_done(async {
                 turn.come().await;
-                if !place.start() || self.lease() != *lease {
+                if !place.start() || !self.holds(lease) {
                     return None;
                 }
                 record.running();
@@ -290,7 +290,7 @@ impl Orchestrator {
         if let Some(alone) = &mut alone {
             alone.come().await;
         }
-        if !place.start() || self.lease() != *lease {
+        if !place.start() || !self.holds(lease) {
             return;
         }
         let attempted = if suspect && message.restarts >= MAX_RESTARTS {

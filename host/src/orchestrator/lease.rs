@@ -24,6 +24,11 @@ impl Orchestrator {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether that is still this server's lease, as far as it knows.
+    pub(super) fn holds(&self, lease: &Lease) -> bool {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) == *lease
+    }
+
     /// Takes up what was accepted and not finished, by an earlier process or by a server that is gone; how many
     /// messages those are. From now on the lease is kept, and messages of servers that end are taken over.
     pub async fn recover(self: &Arc<Self>) -> Result<usize, Fault> {

@@ -82,6 +82,24 @@ pub enum StoreError {
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// Fails if those would be too many prototypes.
+fn require_count(object: &ObjectId, prototypes: &[ObjectId]) -> Result<()> {
+    let count = prototypes.len();
+    if count <= MAX_PROTOTYPES {
+        return Ok(());
+    }
+    Err(StoreError::TooManyPrototypes { object: object.clone(), count })
+}
+
+/// Fails if the attributes would be too large.
+fn require_size(object: &ObjectId, attributes: &Json) -> Result<()> {
+    let bytes = attributes.get().len();
+    if bytes <= MAX_ATTRIBUTE_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::AttributesTooLarge { object: object.clone(), bytes })
+}
+
 /// An object to be created.
 #[derive(Clone, Debug)]
 pub struct NewObject {
@@ -90,6 +108,14 @@ pub struct NewObject {
     pub attributes: Json,
     /// Searched in this order; all of them must exist.
     pub prototypes: Vec<ObjectId>,
+}
+
+/// What genesis creates: `nil`, and `system` with `nil` as its prototype.
+fn roots() -> Result<[NewObject; 2]> {
+    let id = |key| ObjectId::parse(key).map_err(|error| StoreError::Unavailable(error.to_string()));
+    let root = |id, prototypes| NewObject { id, attributes: Json::empty_object(), prototypes };
+    let nil = id("nil")?;
+    Ok([root(nil.clone(), vec![]), root(id("system")?, vec![nil])])
 }
 
 /// What a run needs to know of its receiver, read in one consistent view.

@@ -101,6 +101,12 @@ impl Scene {
         message
     }
 
+    /// Waits until so many runs have come to the gate.
+    pub async fn at_the_gate(&self, count: usize) {
+        let gate = self.gate.clone();
+        tokio::task::spawn_blocking(move || gate.reached(count)).await.unwrap();
+    }
+
     pub fn attributes(&self, object: &str) -> String {
         let id = ObjectId::parse(object).unwrap();
         self.image.state().objects[&id].attributes.to_string()

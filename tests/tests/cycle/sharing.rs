@@ -7,18 +7,13 @@ use aura::object::{Json, MessageStatus, ObjectId};
 
 use crate::scene::{ROOM, Scene, message};
 
-async fn at_the_gate(scene: &Scene, count: usize) {
-    let gate = scene.gate.clone();
-    tokio::task::spawn_blocking(move || gate.reached(count)).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_method_replaced_on_a_prototype_meanwhile_is_the_one_that_counts() {
     let scene = Scene::new();
     scene.object("leaf", "{}");
     scene.method("system", "go", "gate\nset x 1").await;
     let id = scene.accept("leaf", "go").await.unwrap().message_id;
-    at_the_gate(&scene, 1).await;
+    scene.at_the_gate(1).await;
     scene.method("system", "go", "set x 2").await;
     scene.gate.open();
     assert_eq!(scene.end_of(id).await.method_version, Some(2));
@@ -32,12 +27,12 @@ async fn what_was_only_read_counts_as_well() {
     scene.method("other", "look", "return 1").await;
     scene.method("system", "go", "send other look\ngate\nset x 1").await;
     let id = scene.accept("system", "go").await.unwrap().message_id;
-    at_the_gate(&scene, 1).await;
+    scene.at_the_gate(1).await;
     let (other, patch) = (ObjectId::parse("other").unwrap(), Json::parse(r#"{"y":1}"#.to_owned()).unwrap());
     scene.orchestrator.patch_attributes(&other, &patch, None).await.unwrap();
     scene.gate.open();
     assert_eq!(scene.end_of(id).await.error, None);
-    at_the_gate(&scene, 2).await;
+    scene.at_the_gate(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,9 +70,9 @@ async fn a_message_waits_for_an_earlier_one_of_another_server() {
     other.gate.open();
     let first = scene.orchestrator.accept(message("list", "push", "[1]")).await.unwrap().message_id;
     let second = other.orchestrator.accept(message("list", "push", "[2]")).await.unwrap().message_id;
-    at_the_gate(&scene, 1).await;
+    scene.at_the_gate(1).await;
     // It has run and was refused, and can be waited for anywhere.
-    at_the_gate(&other, 1).await;
+    other.at_the_gate(1).await;
     assert_eq!(scene.image.state().messages[&second].status, MessageStatus::Accepted);
     scene.gate.open();
     other.end_of(first).await;
@@ -95,7 +90,7 @@ async fn a_server_that_lost_its_lease_leaves_its_messages_to_the_next() {
     for new in ids {
         accepted.push(scene.orchestrator.accept(new).await.unwrap().message_id);
     }
-    at_the_gate(&scene, 1).await;
+    scene.at_the_gate(1).await;
     let other = scene.beside();
     other.gate.open();
     scene.image.state().leases.remove("server");

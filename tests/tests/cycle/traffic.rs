@@ -97,8 +97,7 @@ async fn what_is_not_accepted_has_no_effect() {
     let writing = scene.image.accepting.acquire_many(ROOM).await.unwrap();
     let orchestrator = scene.orchestrator.clone();
     let accepting = tokio::spawn(async move { orchestrator.accept(message("system", "go", "[]")).await });
-    let gate = scene.gate.clone();
-    tokio::task::spawn_blocking(move || gate.reached(1)).await.unwrap();
+    scene.at_the_gate(1).await;
     drop(writing);
     let fault = accepting.await.unwrap().unwrap_err();
     assert_eq!(fault.to_string(), "StoreUnavailable: the store cannot be used: the disk is full");
@@ -171,8 +170,7 @@ async fn unknown_objects_and_a_full_queue_are_refused_before_acceptance() {
     assert_eq!(scene.image.state().messages.len(), 2);
 
     let none = Duration::ZERO;
-    let gate = scene.gate.clone();
-    tokio::task::spawn_blocking(move || gate.reached(1)).await.unwrap();
+    scene.at_the_gate(1).await;
     let status = |message: Option<Message>| message.unwrap().status;
     assert_eq!(
         status(scene.orchestrator.wait(first.message_id, none).await.unwrap()),
@@ -195,8 +193,7 @@ async fn shutdown_ends_what_runs_and_the_next_process_takes_up_the_rest_in_order
     for number in 0..4 {
         scene.orchestrator.accept(message("list", "push", &format!("[{number}]"))).await.unwrap();
     }
-    let gate = scene.gate.clone();
-    tokio::task::spawn_blocking(move || gate.reached(1)).await.unwrap();
+    scene.at_the_gate(1).await;
     let orchestrator = scene.orchestrator.clone();
     let stopping = tokio::spawn(async move { orchestrator.shutdown().await.unwrap() });
     // Not yet seen as closed, it takes messages; those stay for the next process too.

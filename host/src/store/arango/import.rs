@@ -13,7 +13,7 @@ use super::error::{Answered, Attempt, Failure, number};
 use super::transaction::{Transaction, transact};
 use super::{aql, commit, messages, methods, objects};
 use crate::object::{Invocation, Json, Message, Method, MethodName, ObjectId};
-use crate::store::{Entry, Imported, Result, StoreError};
+use crate::store::{Entry, Imported, Result, StoreError, require_count, require_size};
 
 /// Entries, and bytes of their text, that share a transaction.
 const BATCH: usize = 500;
@@ -106,12 +106,12 @@ async fn take_all(database: &Database, from: &mut mpsc::Receiver<Entry>) -> Resu
         match entry {
             Entry::Object { id, attributes } => {
                 taken.objects += 1;
-                objects::require_size(&id, &attributes)?;
+                require_size(&id, &attributes)?;
                 batch.bytes += attributes.get().len();
                 batch.objects.push((id, attributes));
             }
             Entry::Prototypes { object, prototypes } => {
-                objects::require_count(&object, &prototypes)?;
+                require_count(&object, &prototypes)?;
                 batch.holders.push(object.clone());
                 batch.holders.extend_from_slice(&prototypes);
                 batch.prototypes.push((object, prototypes));

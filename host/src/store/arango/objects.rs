@@ -13,8 +13,8 @@ use super::guards::Guards;
 use super::transaction::{Transaction, transact};
 use crate::object::{Json, MethodName, Object, ObjectId, Rev};
 use crate::store::{
-    MAX_ATTRIBUTE_BYTES, MAX_PAGE, MAX_PAGE_BYTES, MAX_PROTOTYPES, NewObject, Page, Result, StoreError,
-    attributes,
+    MAX_PAGE, MAX_PAGE_BYTES, NewObject, Page, Result, StoreError, attributes, require_count, require_size,
+    roots,
 };
 
 /// An object as the queries answer it.
@@ -124,10 +124,9 @@ pub(super) fn links(object: &ObjectId, prototypes: &[ObjectId]) -> Vec<Link> {
 }
 
 pub(super) async fn genesis(database: &Database) -> Result<Vec<ObjectId>> {
-    let (nil, system) = (id("nil")?, id("system")?);
     let mut created = Vec::new();
-    for (id, prototypes) in [(nil.clone(), vec![]), (system, vec![nil])] {
-        match create(database, &NewObject { id, attributes: Json::empty_object(), prototypes }).await {
+    for root in roots()? {
+        match create(database, &root).await {
             Ok(object) => created.push(object.id),
             Err(StoreError::ObjectExists(_)) => {}
             Err(error) => return Err(error),
@@ -307,20 +306,4 @@ pub(super) fn require_rev(id: &ObjectId, rev: Option<&Rev>, expected: Option<&Re
 
 fn require_known(known: &HashMap<String, Rev>, ids: &[ObjectId]) -> Result<()> {
     ids.iter().try_for_each(|id| require_rev(id, known.get(id.key()), None))
-}
-
-pub(super) fn require_size(id: &ObjectId, attributes: &Json) -> Result<()> {
-    let bytes = attributes.get().len();
-    if bytes <= MAX_ATTRIBUTE_BYTES {
-        return Ok(());
-    }
-    Err(StoreError::AttributesTooLarge { object: id.clone(), bytes })
-}
-
-pub(super) fn require_count(id: &ObjectId, prototypes: &[ObjectId]) -> Result<()> {
-    let count = prototypes.len();
-    if count <= MAX_PROTOTYPES {
-        return Ok(());
-    }
-    Err(StoreError::TooManyPrototypes { object: id.clone(), count })
 }

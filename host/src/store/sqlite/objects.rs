@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{attributes, page};
 use crate::object::{Json, MethodName, Object, ObjectId, Rev};
-use crate::store::{MAX_ATTRIBUTE_BYTES, MAX_PROTOTYPES, NewObject, Page, Result, StoreError};
+use crate::store::{NewObject, Page, Result, StoreError, require_count, require_size, roots};
 
 /// The columns [`from_row`] reads, of `UvmObjects AS object`.
 pub(super) const COLUMNS: &str = "object.number, object.key, object.rev, object.attributes";
@@ -14,11 +14,9 @@ pub(super) fn ping(image: &Connection) -> Result<()> {
 }
 
 pub(super) fn genesis(image: &Connection) -> Result<Vec<ObjectId>> {
-    let root = |key| ObjectId::parse(key).map_err(|error| StoreError::Unavailable(error.to_string()));
-    let (nil, system) = (root("nil")?, root("system")?);
     let mut created = Vec::new();
-    for (id, prototypes) in [(nil.clone(), vec![]), (system, vec![nil])] {
-        match create(image, &NewObject { id, attributes: Json::empty_object(), prototypes }) {
+    for root in roots()? {
+        match create(image, &root) {
             Ok(object) => created.push(object.id),
             Err(StoreError::ObjectExists(_)) => {}
             Err(error) => return Err(error),
@@ -46,10 +44,7 @@ pub(super) fn create(image: &Connection, new: &NewObject) -> Result<Object> {
 
 /// The numbers of an object's prototypes-to-be.
 fn numbers(image: &Connection, id: &ObjectId, prototypes: &[ObjectId]) -> Result<Vec<i64>> {
-    let count = prototypes.len();
-    if count > MAX_PROTOTYPES {
-        return Err(StoreError::TooManyPrototypes { object: id.clone(), count });
-    }
+    require_count(id, prototypes)?;
     prototypes.iter().map(|id| number(image, id)).collect()
 }
 
@@ -135,14 +130,6 @@ pub(super) fn require_rev(image: &Connection, id: &ObjectId, expected: &Rev) -> 
         Some(rev) if rev == *expected => Ok(()),
         Some(_) => Err(StoreError::Conflict(id.clone())),
     }
-}
-
-fn require_size(id: &ObjectId, attributes: &Json) -> Result<()> {
-    let bytes = attributes.get().len();
-    if bytes <= MAX_ATTRIBUTE_BYTES {
-        return Ok(());
-    }
-    Err(StoreError::AttributesTooLarge { object: id.clone(), bytes })
 }
 
 /// Gives the object its next revision; answers its number.
