@@ -117,9 +117,9 @@ mod tests {
 
     use super::*;
     use crate::object::{
-        Digest, Event, Fault, Finding, Invocation, InvocationId, InvocationOutcome, Kind, Message, MessageId,
-        Method, MethodName, NewMessage, Object, ObjectId, Provenance, Quota, QuotaOverride, Rev, Source,
-        Step, Timestamp,
+        Content, Digest, Event, Fault, Finding, Invocation, InvocationId, InvocationOutcome, Kind, Message,
+        MessageId, Method, MethodName, NewMessage, Object, ObjectId, Provenance, Quota, QuotaOverride, Rev,
+        SentMessage, Source, Step, Timestamp,
     };
 
     fn id() -> ObjectId {
@@ -170,7 +170,9 @@ mod tests {
             method_name: name(),
             method_version: 1,
             source_digest: digest.clone(),
-            attributes_before: digest.clone(),
+            source: Some(Source::parse("pass").unwrap()),
+            attributes_before: Content::Kept(digest.clone()),
+            inherited: Some(Content::Here(Json::empty_object())),
             args: Json::empty_array(),
             kwargs: Json::empty_object(),
             seed: 0,
@@ -178,6 +180,15 @@ mod tests {
             quota: Quota::default(),
             guest_digest: digest.clone(),
             config_digest: digest,
+            sends: vec![SentMessage {
+                target: id(),
+                method: name(),
+                args: Content::Here(Json::empty_array()),
+                kwargs: Content::Here(Json::empty_object()),
+                attributes: None,
+                fuel: 0,
+                answer: None,
+            }],
             outcome: InvocationOutcome::Failed(fault.clone()),
             output: String::new(),
             fuel_used: 0,

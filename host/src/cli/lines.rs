@@ -11,7 +11,8 @@ use thiserror::Error;
 use crate::object::{ObjectId, Timestamp};
 use crate::store::{Entry, Imported};
 
-const FORMAT: u32 = 1;
+/// The newest that is known. Those before it lack contents and accounts.
+const FORMAT: u32 = 2;
 
 /// Far above what the largest entry has.
 const MAX_LINE: usize = 128 << 20;
@@ -136,7 +137,13 @@ impl<R: BufRead> Lines<R> {
                     return Err("a message's args are a JSON array, and its kwargs an object".to_owned());
                 }
             }
+            Entry::Content(_) => self.seen.contents += 1,
             Entry::Invocation(_) => self.seen.invocations += 1,
+            Entry::Account { object, account } => {
+                self.seen.accounts += 1;
+                self.known(object)?;
+                account.check()?;
+            }
             Entry::End(counted) if *counted != self.seen => {
                 return Err(format!(
                     "there should be {} before it, and there are {}",
@@ -190,7 +197,7 @@ pub struct Amount<'a>(pub &'a Imported);
 impl fmt::Display for Amount<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use super::term::count;
-        let Imported { objects, versions, messages, invocations } = *self.0;
+        let Imported { objects, versions, messages, invocations, .. } = *self.0;
         write!(
             f,
             "{}, {}, {} and {}",

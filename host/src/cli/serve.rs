@@ -117,6 +117,7 @@ async fn orchestrator(
         mind,
         workers,
         quota: config.quota,
+        fuel_per_hour: config.fuel_per_hour,
         attempts: config.mind_attempts,
         queue: config.queue,
         lease,

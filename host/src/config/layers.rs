@@ -10,7 +10,7 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 32] = [
+const SETTINGS: [(&str, &str); 33] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
@@ -37,6 +37,7 @@ const SETTINGS: [(&str, &str); 32] = [
     ("AURA_WALL_MS", "5000"),
     ("AURA_MEMORY_BYTES", "134217728"),
     ("AURA_OUTPUT_BYTES", "65536"),
+    ("AURA_FUEL_PER_HOUR", ""),
     ("AURA_CACHE", ""),
     ("AURA_GUEST", ""),
     ("AURA_LOG", ""),

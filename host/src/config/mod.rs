@@ -16,7 +16,7 @@ pub use layers::{Flag, Origin};
 use layers::{Layers, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
-use crate::object::{Quota, QuotaOverride};
+use crate::object::{Budget, Quota, QuotaOverride};
 use crate::store::arango::ArangoConfig;
 
 #[derive(Debug, Error)]
@@ -82,6 +82,8 @@ pub struct Config {
     /// How long the other servers of the image wait for one that has gone silent.
     pub lease: Duration,
     pub quota: Quota,
+    /// The fuel of an object's runs within an hour, where it has no budget of its own.
+    pub fuel_per_hour: Option<u64>,
     pub cache: PathBuf,
     /// The guest, if not the one of this build in the cache.
     pub guest: Option<PathBuf>,
@@ -155,6 +157,7 @@ impl Config {
                 text.parse().ok().filter(|seconds| (1..=600).contains(seconds)).map(Duration::from_secs)
             })?,
             quota: quota(layers)?,
+            fuel_per_hour: fuel_per_hour(layers)?,
             cache: cache(layers)?,
             guest: layers.optional("AURA_GUEST").map(PathBuf::from),
             log: layers.optional("AURA_LOG").unwrap_or_else(|| layers.get("RUST_LOG").text),
@@ -285,6 +288,17 @@ fn quota(layers: &Layers) -> Result<Quota, ConfigError> {
         memory_bytes: limit("AURA_MEMORY_BYTES", |quota, value| quota.memory_bytes = Some(value))?,
         output_bytes: limit("AURA_OUTPUT_BYTES", |quota, value| quota.output_bytes = Some(value))?,
     })
+}
+
+/// Empty: none.
+fn fuel_per_hour(layers: &Layers) -> Result<Option<u64>, ConfigError> {
+    let budget = |text: &str| {
+        let budget = Budget { fuel_per_hour: Some(text.parse().ok()?) };
+        budget.check().ok().map(|()| budget)
+    };
+    let Some(_) = layers.optional("AURA_FUEL_PER_HOUR") else { return Ok(None) };
+    Ok(parse(layers, "AURA_FUEL_PER_HOUR", "use 1 to 1000000000000000 fuel, or leave it empty", budget)?
+        .fuel_per_hour)
 }
 
 fn cache(layers: &Layers) -> Result<PathBuf, ConfigError> {

@@ -200,6 +200,13 @@ macro_rules! uuid_id {
                 Uuid::parse_str(text).map(Self).map_err(|_| NameError::Uuid(excerpt(text)))
             }
 
+            /// The smallest id of that moment.
+            #[must_use]
+            pub fn first_of(moment: super::Timestamp) -> Self {
+                let millis = u128::try_from(moment.0).unwrap_or(0) & ((1 << 48) - 1);
+                Self(Uuid::from_u128(millis << 80))
+            }
+
             /// The id as a number: in the order of the ids.
             #[must_use]
             pub fn order(self) -> u128 {

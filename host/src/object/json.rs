@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::Digest;
+
 /// How deep arrays and objects may be nested.
 const MAX_JSON_DEPTH: usize = 100;
 
@@ -64,6 +66,12 @@ impl Json {
     #[must_use]
     pub fn get(&self) -> &str {
         self.0.get()
+    }
+
+    /// Of the text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.get().as_bytes())
     }
 
     #[must_use]

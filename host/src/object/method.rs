@@ -1,9 +1,8 @@
 //! Methods: a body, its version, and where it came from.
 
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 
-use super::{FailedAttempt, MessageId, MethodName, ObjectId, QuotaOverride, Timestamp};
+use super::{Digest, FailedAttempt, MessageId, MethodName, ObjectId, QuotaOverride, Timestamp};
 
 /// The largest body accepted, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
@@ -58,35 +57,6 @@ impl TryFrom<String> for Source {
 impl From<Source> for String {
     fn from(source: Source) -> Self {
         source.0
-    }
-}
-
-/// A SHA-256 in lower-case hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Digest(String);
-
-impl Digest {
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in sha2::Sha256::digest(bytes) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -3,6 +3,9 @@
 //! Plain values without I/O. Everything that comes from outside is parsed into one of these types at the
 //! border and is not checked again inside. Nothing here may use the other folders of this crate.
 
+mod budget;
+mod content;
+mod digest;
 mod fault;
 mod id;
 mod invocation;
@@ -12,12 +15,15 @@ mod method;
 mod monologue;
 mod quota;
 
+pub use budget::{Account, Budget};
+pub use content::{Content, Contents};
+pub use digest::Digest;
 pub use fault::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind};
 pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
-pub use invocation::{Invocation, InvocationOutcome};
+pub use invocation::{Invocation, InvocationOutcome, SentAnswer, SentMessage, SentOutcome};
 pub use json::{Json, JsonError};
 pub use message::{Message, MessageStatus, NewMessage};
-pub use method::{Author, Digest, Method, Provenance, Source};
+pub use method::{Author, Method, Provenance, Source};
 pub use monologue::{Event, Step};
 pub use quota::{CEILING, Quota, QuotaOverride};
 

@@ -13,14 +13,16 @@ use super::Parts;
 use super::fault::{crashed, is_of_the_system, not_understood};
 use super::working_set::WorkingSet;
 use crate::object::{
-    FailedAttempt, Fault, Invocation, InvocationId, Json, Kind, Message, MethodName, ObjectId, Quota,
-    QuotaOverride, Source,
+    Contents, FailedAttempt, Fault, Invocation, InvocationId, Json, Kind, Message, MethodName, ObjectId,
+    Quota, QuotaOverride, SentMessage, Source,
 };
 use crate::sandbox::{Call, MAX_DEPTH, Outcome, Reply, Run, Send, Sends};
 use crate::store::{Resolution, StoreError};
 
+mod budget;
 mod record;
 
+use budget::Budgets;
 use record::{Facts, Spent};
 
 /// Sends one message may cause.
@@ -80,6 +82,9 @@ pub(super) struct Attempted {
     pub fuel_used: u64,
     /// In the order in which the runs began.
     pub invocations: Vec<Invocation>,
+    pub contents: Contents,
+    /// Fuel to be charged to objects with a budget.
+    pub charges: Vec<(ObjectId, u64)>,
     /// Candidates that ran, in the order in which they ended.
     pub ran: Vec<Lesson>,
     /// Those of them that returned, in a part of the attempt that still stands.
@@ -103,6 +108,8 @@ impl Attempted {
             output: String::new(),
             fuel_used: 0,
             invocations: Vec::new(),
+            contents: Contents::new(),
+            charges: Vec::new(),
             ran: Vec::new(),
             validated: Vec::new(),
             failed: Vec::new(),
@@ -170,6 +177,9 @@ impl Delivered {
 struct Frame {
     invocation_id: InvocationId,
     receiver: ObjectId,
+    sends: Vec<SentMessage>,
+    /// Fuel that answering these used.
+    fuel_of_others: u64,
 }
 
 pub(super) struct Attempt {
@@ -194,6 +204,7 @@ impl Attempt {
             fuel: message.fuel.unwrap_or(u64::MAX),
             wall_ms: u64::MAX,
         };
+        let budgets = Budgets::new(parts.fuel_per_hour);
         let mut stage = Stage {
             parts,
             runtime,
@@ -203,6 +214,8 @@ impl Attempt {
             resolved: HashMap::new(),
             frames: Vec::new(),
             invocations: Vec::new(),
+            contents: Contents::new(),
+            budgets,
             root: None,
             ran: Vec::new(),
             validated: Vec::new(),
@@ -230,6 +243,8 @@ struct Stage {
     /// The runs in progress, outermost first.
     frames: Vec<Frame>,
     invocations: Vec<Invocation>,
+    contents: Contents,
+    budgets: Budgets,
     root: Option<Root>,
     ran: Vec<Lesson>,
     validated: Vec<Lesson>,
@@ -254,6 +269,8 @@ impl Stage {
             output: delivered.output,
             fuel_used: delivered.fuel_used,
             invocations: self.invocations,
+            contents: self.contents,
+            charges: self.budgets.charges(),
             ran: self.ran,
             validated: self.validated,
             failed: self.failed,
@@ -276,8 +293,13 @@ impl Stage {
             receiver_rev: rev.clone(),
             source_object_id: method.holder.clone(),
             method_version: method.version,
+            source: method.is_candidate.then(|| method.source.clone()),
         };
         let limits = method.quota.over(self.parts.quota);
+        let allowance = match self.budgets.allowance(&delivery.target) {
+            Ok(allowance) => allowance,
+            Err(fault) => return Delivered::refused(fault),
+        };
         let call = Call {
             receiver: delivery.target,
             method: method.name.clone(),
@@ -289,7 +311,7 @@ impl Stage {
             seed: delivery.seed,
             time: self.message.accepted_at,
             quota: Quota {
-                fuel: limits.fuel.min(delivery.fuel),
+                fuel: limits.fuel.min(delivery.fuel).min(allowance),
                 wall_ms: limits.wall_ms.min(delivery.wall_ms),
                 ..limits
             },
@@ -309,10 +331,16 @@ impl Stage {
 
     fn run(&mut self, call: Call, facts: Facts, is_candidate: bool) -> Delivered {
         let (savepoint, validated) = (self.working.savepoint(), self.validated.len());
-        self.frames.push(Frame { invocation_id: facts.invocation_id, receiver: call.receiver.clone() });
+        self.frames.push(Frame {
+            invocation_id: facts.invocation_id,
+            receiver: call.receiver.clone(),
+            sends: Vec::new(),
+            fuel_of_others: 0,
+        });
         let sandbox = Arc::clone(&self.parts.sandbox);
         let run = sandbox.run(&call, self);
-        self.frames.pop();
+        let (sends, fuel_of_others) =
+            self.frames.pop().map(|frame| (frame.sends, frame.fuel_of_others)).unwrap_or_default();
 
         let Run { outcome, output, fuel_used, peak_memory_bytes } = run;
         let (result, after) = match self.verdict(outcome) {
@@ -329,7 +357,8 @@ impl Stage {
         if is_candidate {
             self.judge((call.receiver.clone(), call.method.clone()), result.as_ref().err());
         }
-        let spent = Spent { output: output.clone(), fuel_used, peak_memory_bytes };
+        self.budgets.charge(&call.receiver, fuel_used.saturating_sub(fuel_of_others));
+        let spent = Spent { sends, output: output.clone(), fuel_used, peak_memory_bytes };
         self.keep(facts, call, &result, after.as_ref(), spent);
         Delivered { result, output, fuel_used }
     }
@@ -409,7 +438,8 @@ impl Stage {
     }
 
     fn remember(&mut self, name: MethodName, resolution: Resolution) -> Arc<Resolved> {
-        let Resolution { receiver, lineage, inherited, method } = resolution;
+        let Resolution { receiver, lineage, inherited, method, account } = resolution;
+        self.budgets.read(&receiver.id, account);
         let method = method.map(|method| Runnable {
             holder: method.object,
             name: method.name,
@@ -441,6 +471,16 @@ impl Candidate {
 
 impl Sends for Stage {
     fn send(&mut self, send: Send) -> Option<Reply> {
+        self.note_send(&send);
+        let reply = self.answer(send)?;
+        self.note_answer(&reply);
+        // What is too much to be kept ends the cycle.
+        self.halt.is_none().then_some(reply)
+    }
+}
+
+impl Stage {
+    fn answer(&mut self, send: Send) -> Option<Reply> {
         // The innermost frame is the sender, whatever the guest says.
         let sender = self.frames.last()?.receiver.clone();
         self.sends += 1;
@@ -452,7 +492,6 @@ impl Sends for Stage {
             return None;
         }
         if let Some(attributes) = send.attributes {
-            self.weigh(attributes.get().len());
             self.working.change(&sender, attributes);
         }
         let before = self.working.stamp(&sender);

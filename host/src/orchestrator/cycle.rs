@@ -22,8 +22,8 @@ use super::lanes::Turn;
 use super::learning::Schooling;
 use super::narration::Narrator;
 use crate::object::{
-    Author, Fault, Invocation, Json, Kind, Message, MessageId, MessageStatus, ObjectId, Provenance, Rev,
-    Timestamp,
+    Author, Contents, Fault, Invocation, Json, Kind, Message, MessageId, MessageStatus, ObjectId, Provenance,
+    Rev, Timestamp,
 };
 use crate::store::{Commit, Install, Lease, Resolution, StoreError};
 
@@ -65,6 +65,8 @@ struct Trace {
     output: String,
     fuel_used: u64,
     invocations: Vec<Invocation>,
+    contents: Contents,
+    charges: Vec<(ObjectId, u64)>,
     preconditions: Vec<(ObjectId, Rev)>,
 }
 
@@ -206,9 +208,16 @@ impl Cycle {
 
     /// What follows from an attempt; a fault ends the cycle.
     fn judge(&mut self, attempted: Attempted) -> Result<Judgement, Fault> {
-        let Attempted { ending, working, root, output, fuel_used, invocations, ran, validated, failed } =
-            attempted;
-        self.trace = Trace { root, output, fuel_used, invocations, preconditions: working.preconditions() };
+        let Attempted { ending, working, ran, validated, failed, .. } = attempted;
+        self.trace = Trace {
+            root: attempted.root,
+            output: attempted.output,
+            fuel_used: attempted.fuel_used,
+            invocations: attempted.invocations,
+            contents: attempted.contents,
+            charges: attempted.charges,
+            preconditions: working.preconditions(),
+        };
         let fault = match ending {
             Ending::NotUnderstood(missing) => {
                 let lesson = missing.lesson.clone();
@@ -266,6 +275,8 @@ impl Cycle {
             changes,
             installs: learnt.iter().filter_map(|lesson| self.install(lesson)).collect(),
             invocations: std::mem::take(&mut self.trace.invocations),
+            contents: std::mem::take(&mut self.trace.contents),
+            charges: std::mem::take(&mut self.trace.charges),
             preconditions: std::mem::take(&mut self.trace.preconditions),
         };
         match self.orchestrator.parts.store.commit(commit).await {
@@ -361,7 +372,7 @@ impl Cycle {
     /// Writes down that the cycle could not come to an end. Nothing else of it is kept.
     async fn fail(&mut self, fault: Fault) -> Option<Message> {
         let mut message = self.final_record(Err(fault));
-        let invocations = std::mem::take(&mut self.trace.invocations);
+        let Trace { invocations, contents, charges, .. } = std::mem::take(&mut self.trace);
         if invocations.is_empty() {
             // They went with a commit that was refused.
             message.invocation_id = None;
@@ -373,6 +384,8 @@ impl Cycle {
                 changes: Vec::new(),
                 installs: Vec::new(),
                 invocations: invocations.clone(),
+                contents: contents.clone(),
+                charges: charges.clone(),
                 preconditions: Vec::new(),
             };
             match self.orchestrator.parts.store.commit(commit).await {

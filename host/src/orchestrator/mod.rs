@@ -56,6 +56,8 @@ pub struct Parts {
     pub workers: Workers,
     /// Limits of methods that set none of their own.
     pub quota: Quota,
+    /// The fuel of an object's runs within an hour, where it has no budget of its own.
+    pub fuel_per_hour: Option<u64>,
     /// How often the mind is asked for one method.
     pub attempts: u32,
     /// Messages in work or waiting before new ones are answered with `Busy`.

@@ -20,8 +20,8 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::object::{
-    Invocation, InvocationId, Json, Message, MessageId, MessageStatus, Method, MethodName, Object, ObjectId,
-    Provenance, QuotaOverride, Rev, Source,
+    Account, Budget, Contents, Digest, Invocation, InvocationId, Json, Message, MessageId, MessageStatus,
+    Method, MethodName, Object, ObjectId, Provenance, QuotaOverride, Rev, Source, Timestamp,
 };
 
 /// The most prototypes one object may have.
@@ -128,6 +128,8 @@ pub struct Resolution {
     pub inherited: Json,
     /// The nearest method of that name: own first, then prototypes breadth-first. `None`: not understood.
     pub method: Option<Method>,
+    /// The receiver's budget and what it has used, if it has a budget of its own or was ever charged.
+    pub account: Option<Account>,
 }
 
 /// A method to be installed as the next version of its name.
@@ -152,6 +154,10 @@ pub struct Commit {
     pub changes: Vec<(ObjectId, Json)>,
     pub installs: Vec<Install>,
     pub invocations: Vec<Invocation>,
+    /// What those records refer to, as far as it is not part of them. May be kept already.
+    pub contents: Contents,
+    /// Fuel that objects used, to be added to what their [`Account`]s hold. No object's revision changes by it.
+    pub charges: Vec<(ObjectId, u64)>,
     /// The revisions the cycle was computed from, of all it read. If any object moved on, even while this is
     /// committed: [`StoreError::Conflict`], and nothing is changed. Every object in `changes` and `installs` is
     /// among them. If there are any, the message takes its turn: while an earlier one for the same object is
@@ -195,6 +201,18 @@ pub struct MessageFilter {
     pub limit: u32,
 }
 
+/// Which invocations to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct InvocationFilter {
+    /// Only runs of this object's method, whoever received the message.
+    pub method: Option<(ObjectId, MethodName)>,
+    /// Only from this moment on, by the clock of the server that ran it.
+    pub since: Option<Timestamp>,
+    /// Only invocations with smaller ids, that is, older ones.
+    pub after: Option<InvocationId>,
+    pub limit: u32,
+}
+
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Creates `UvmObjects/nil` and `UvmObjects/system` (prototype `nil`) where they are missing.
@@ -228,8 +246,15 @@ pub trait Store: Send + Sync + 'static {
     async fn methods(&self, id: &ObjectId, inherited: bool) -> Result<Vec<Method>>;
     /// All versions of an object's own method, newest first.
     async fn versions(&self, id: &ObjectId, name: &MethodName) -> Result<Vec<Method>>;
+    /// One version of an object's own method.
+    async fn version(&self, id: &ObjectId, name: &MethodName, version: u32) -> Result<Option<Method>>;
     async fn install(&self, install: Install) -> Result<Method>;
     async fn set_quota(&self, id: &ObjectId, name: &MethodName, quota: QuotaOverride) -> Result<Method>;
+
+    /// The object's account, if it has a budget of its own or was ever charged.
+    async fn account(&self, id: &ObjectId) -> Result<Option<Account>>;
+    /// Sets the object's budget; what it has used stays. Its revision does not change.
+    async fn set_budget(&self, id: &ObjectId, budget: Budget) -> Result<Account>;
 
     /// Gives `server` a new lease for `time` and ends the one it had: what still comes under that is refused
     /// with [`StoreError::Fenced`].
@@ -260,6 +285,11 @@ pub trait Store: Send + Sync + 'static {
     /// never applied again: [`StoreError::AlreadyFinished`].
     async fn commit(&self, commit: Commit) -> Result<()>;
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>>;
+    async fn invocations(&self, filter: &InvocationFilter) -> Result<Page<Invocation>>;
+    /// How many invocations the filter finds, whatever its limit.
+    async fn count_invocations(&self, filter: &InvocationFilter) -> Result<u64>;
+    /// What records refer to by this digest.
+    async fn content(&self, digest: &Digest) -> Result<Option<Json>>;
 
     /// Sends everything in the image, as it stands at one moment and in the order of [`Entry`]'s variants.
     /// Ends early, without an error, when nobody receives any more.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Result, StoreError};
-use crate::object::{Invocation, Json, Message, MessageStatus, Method, ObjectId};
+use crate::object::{Account, Invocation, Json, Message, MessageStatus, Method, ObjectId};
 
 /// A piece of an image. As JSON: an object with the variant's name as its only member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,14 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         idempotency_key: Option<String>,
     },
+    /// What invocations refer to by its digest.
+    Content(Json),
     Invocation(Invocation),
+    /// What an object may use, and has used.
+    Account {
+        object: ObjectId,
+        account: Account,
+    },
     /// Nothing follows; what came before it, counted.
     End(Imported),
 }
@@ -54,5 +61,9 @@ pub struct Imported {
     pub objects: u64,
     pub versions: u64,
     pub messages: u64,
+    #[serde(default)]
+    pub contents: u64,
     pub invocations: u64,
+    #[serde(default)]
+    pub accounts: u64,
 }

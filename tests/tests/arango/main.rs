@@ -19,6 +19,8 @@ mod cases;
 #[macro_use]
 #[path = "../store_contract/contract.rs"]
 mod contract;
+#[path = "../store_contract/history.rs"]
+mod history;
 #[path = "../store_contract/model.rs"]
 mod model;
 #[path = "../store_contract/random.rs"]

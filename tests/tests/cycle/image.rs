@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aura::object::{
-    Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
-    Rev, Timestamp,
+    Account, Budget, Contents, Digest, Invocation, InvocationId, Json, Message, MessageId, Method,
+    MethodName, Object, ObjectId, QuotaOverride, Rev, Timestamp,
 };
 use aura::store::{
-    Accepted, Check, Commit, Entry, Imported, Install, Lease, LeaseId, MessageFilter, NewObject, Page,
-    Resolution, Result, ServerName, Store, StoreError,
+    Accepted, Check, Commit, Entry, Imported, Install, InvocationFilter, Lease, LeaseId, MessageFilter,
+    NewObject, Page, Resolution, Result, ServerName, Store, StoreError,
 };
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, mpsc};
@@ -26,6 +26,8 @@ pub struct State {
     pub messages: BTreeMap<MessageId, Message>,
     pub keys: HashMap<String, MessageId>,
     pub invocations: BTreeMap<InvocationId, Invocation>,
+    pub contents: Contents,
+    pub accounts: BTreeMap<ObjectId, Account>,
     /// The servers that hold a lease.
     pub leases: HashMap<String, LeaseId>,
     /// Who has to finish a message.
@@ -164,6 +166,12 @@ impl State {
         for invocation in commit.invocations {
             self.invocations.insert(invocation.invocation_id, invocation);
         }
+        self.contents.extend(commit.contents);
+        for (object, fuel) in commit.charges {
+            let fresh = Account::fresh(Budget::default(), Timestamp::now());
+            let account = self.accounts.entry(object).or_insert(fresh);
+            *account = account.charged(fuel, Timestamp::now());
+        }
         self.messages.insert(id, commit.message);
         Ok(())
     }
@@ -234,7 +242,8 @@ impl Store for Image {
                 }
             }
         }
-        Ok(Resolution { receiver, lineage, inherited: Json::of(&inherited).unwrap(), method })
+        let account = state.accounts.get(&receiver.id).copied();
+        Ok(Resolution { receiver, lineage, inherited: Json::of(&inherited).unwrap(), method, account })
     }
 
     async fn methods(&self, id: &ObjectId, _inherited: bool) -> Result<Vec<Method>> {
@@ -246,6 +255,21 @@ impl Store for Image {
     async fn versions(&self, id: &ObjectId, name: &MethodName) -> Result<Vec<Method>> {
         let versions = self.state().methods.get(&(id.clone(), name.clone())).cloned().unwrap_or_default();
         Ok(versions.into_iter().rev().collect())
+    }
+
+    async fn version(&self, id: &ObjectId, name: &MethodName, version: u32) -> Result<Option<Method>> {
+        let versions = self.versions(id, name).await?;
+        Ok(versions.into_iter().find(|method| method.version == version))
+    }
+
+    async fn account(&self, id: &ObjectId) -> Result<Option<Account>> {
+        Ok(self.state().accounts.get(id).copied())
+    }
+
+    async fn set_budget(&self, id: &ObjectId, budget: Budget) -> Result<Account> {
+        let account = Account { budget, ..Account::fresh(budget, Timestamp::now()) };
+        self.state().accounts.insert(id.clone(), account);
+        Ok(account)
     }
 
     async fn install(&self, install: Install) -> Result<Method> {
@@ -361,5 +385,21 @@ impl Store for Image {
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>> {
         Ok(self.state().invocations.get(&id).cloned())
+    }
+    async fn invocations(&self, filter: &InvocationFilter) -> Result<Page<Invocation>> {
+        let state = self.state();
+        let of_method = |run: &&Invocation| {
+            let method = (run.source_object_id.clone(), run.method_name.clone());
+            filter.method.as_ref().is_none_or(|wanted| *wanted == method)
+        };
+        Ok(Page { items: state.invocations.values().rev().filter(of_method).cloned().collect(), more: false })
+    }
+
+    async fn count_invocations(&self, filter: &InvocationFilter) -> Result<u64> {
+        Ok(self.invocations(filter).await?.items.len() as u64)
+    }
+
+    async fn content(&self, digest: &Digest) -> Result<Option<Json>> {
+        Ok(self.state().contents.get(digest).cloned())
     }
 }

@@ -32,6 +32,13 @@ macro_rules! contract_cases {
                 accepted_messages_survive_a_restart
                 messages_are_listed_newest_first
             ]
+            history: [
+                invocations_are_listed_newest_first
+                records_come_back_as_they_were
+                contents_are_kept_once
+                one_version_is_found_by_its_number
+                fuel_is_charged_with_the_commit
+            ]
             sharing: [
                 a_new_lease_ends_the_one_before
                 messages_of_a_server_that_is_gone_are_taken_over

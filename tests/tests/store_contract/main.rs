@@ -1,12 +1,13 @@
 //! What every store promises, run against each of them.
 //!
-//! [`cases`] and [`sharing`] hold the contract as scenarios, [`random`] as one property: any sequence of operations leaves the
+//! [`cases`], [`history`] and [`sharing`] hold the contract as scenarios, [`random`] as one property: any sequence of operations leaves the
 //! store in the state of a small [`model`]. [`opening`] is about `SQLite` files alone. [`contract`] lists the
 //! scenarios; another store joins by implementing [`Image`], as the one on `ArangoDB` does in the tests of its own.
 
 mod cases;
 #[macro_use]
 mod contract;
+mod history;
 mod model;
 mod opening;
 mod random;

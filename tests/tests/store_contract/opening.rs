@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use aura::object::{Content, Digest};
 use aura::store::sqlite::SqliteStore;
-use aura::store::{Accepted, Store, StoreError};
+use aura::store::{Accepted, InvocationFilter, Store, StoreError};
 use rusqlite::Connection;
 use tokio::runtime::{Handle, Runtime};
 
@@ -37,7 +38,7 @@ fn a_newer_schema_is_refused() {
     Connection::open(image.path()).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(
         refusal(&image.path()),
-        "the image has schema version 99 and this aura knows 3; use a newer aura"
+        "the image has schema version 99 and this aura knows 4; use a newer aura"
     );
 }
 
@@ -105,8 +106,30 @@ async fn an_image_of_the_first_schema_is_taken_over() {
         let sql = "INSERT INTO Messages (id, idempotency_key, target, status, record) VALUES (?1, ?2, 'a', 'accepted', ?3)";
         old.execute(sql, (id, key, record)).unwrap();
     }
+    // Records of that time held digests of the attributes, and neither what was inherited nor what was sent.
+    let digest = "0".repeat(64);
+    let record = format!(
+        r#"{{"invocation_id":"0196d8f0-0000-7000-8000-000000000001","message_id":"{}","parent":null,
+        "receiver":"UvmObjects/b","receiver_rev":"1","source_object_id":"UvmObjects/a","method_name":"greet",
+        "method_version":1,"source_digest":"{digest}","attributes_before":"{digest}","args":[1.50],"kwargs":{{}},
+        "seed":7,"time":5,"quota":{{"fuel":1,"wall_ms":2,"memory_bytes":3,"output_bytes":4}},
+        "guest_digest":"{digest}","config_digest":"{digest}",
+        "outcome":{{"returned":{{"result":1e2,"attributes_after":"{digest}"}}}},
+        "output":"","fuel_used":9,"peak_memory_bytes":10}}"#,
+        messages[0].message_id
+    );
+    let sql = "INSERT INTO Invocations (id, record) VALUES ('0196d8f0-0000-7000-8000-000000000001', ?1)";
+    old.execute(sql, [record]).unwrap();
     drop(old);
     let store = image.open();
+    let filter =
+        InvocationFilter { method: Some((id("a"), name("greet"))), limit: 9, ..InvocationFilter::default() };
+    let [run] = &store.invocations(&filter).await.unwrap().items[..] else { panic!("one record") };
+    assert_eq!(store.invocation(run.invocation_id).await.unwrap().as_ref(), Some(run));
+    assert_eq!(
+        (&run.attributes_before, &run.inherited),
+        (&Content::Kept(Digest::parse(&digest).unwrap()), &None)
+    );
     let lease = join(&store, "one").await;
     assert_eq!(store.take_over(&lease).await.unwrap(), 2);
     assert_eq!(store.unfinished(&lease.server).await.unwrap(), messages);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aura::object::{Json, Message, MessageStatus};
+use aura::object::{Contents, Json, Message, MessageStatus};
 use aura::store::{Accepted, Commit, Entry, Imported, MAX_ATTRIBUTE_BYTES, MessageFilter, Store, StoreError};
 use futures::future::join_all;
 use tokio::sync::mpsc;
@@ -281,7 +281,13 @@ async fn furnish(store: &impl Store) {
     store.accept(&done, Some("key"), &lease).await.unwrap();
     accept(store, &lease, &waiting).await;
     let rev = rev(store, "a").await;
-    let commit = Commit { invocations: vec![invocation(&done, rev)], ..cycle(&lease, &done) };
+    let content = json(&format!("[\"{}\"]", "x".repeat(300)));
+    let commit = Commit {
+        invocations: vec![invocation(&done, rev)],
+        contents: Contents::from([(content.digest(), content)]),
+        charges: vec![(id("b"), 7)],
+        ..cycle(&lease, &done)
+    };
     store.commit(commit).await.unwrap();
 }
 
@@ -313,7 +319,7 @@ pub async fn an_exported_image_can_be_imported<I: Image>(image: &I) {
     let store = image.open();
     furnish(&store).await;
     let exported = export(&store).await;
-    let counted = Imported { objects: 4, versions: 2, messages: 2, invocations: 1 };
+    let counted = Imported { objects: 4, versions: 2, messages: 2, contents: 1, invocations: 1, accounts: 1 };
     assert_eq!(exported.last(), Some(&Entry::End(counted)));
 
     let copy = I::empty();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aura::object::{
-    Digest, Invocation, InvocationId, InvocationOutcome, Json, Message, MessageStatus, MethodName,
-    NewMessage, ObjectId, Provenance, Quota, QuotaOverride, Rev, Source, Timestamp,
+    Content, Contents, Digest, Invocation, InvocationId, InvocationOutcome, Json, Message, MessageStatus,
+    MethodName, NewMessage, ObjectId, Provenance, Quota, QuotaOverride, Rev, Source, Timestamp,
 };
 use aura::store::{Accepted, Commit, Install, Lease, NewObject, ServerName, Store};
 
@@ -84,6 +84,8 @@ pub fn cycle(lease: &Lease, message: &Message) -> Commit {
         changes: vec![],
         installs: vec![],
         invocations: vec![],
+        contents: Contents::new(),
+        charges: vec![],
         preconditions: vec![],
     }
 }
@@ -99,7 +101,9 @@ pub fn invocation(message: &Message, receiver_rev: Rev) -> Invocation {
         method_name: message.method_name.clone(),
         method_version: 1,
         source_digest: Digest::of(b"source"),
-        attributes_before: Digest::of(b"{}"),
+        source: None,
+        attributes_before: Content::Here(json("{}")),
+        inherited: Some(Content::Here(json("{}"))),
         args: message.args.clone(),
         kwargs: message.kwargs.clone(),
         seed: message.seed,
@@ -107,6 +111,7 @@ pub fn invocation(message: &Message, receiver_rev: Rev) -> Invocation {
         quota: Quota::default(),
         guest_digest: Digest::of(b"guest"),
         config_digest: Digest::of(b"config"),
+        sends: vec![],
         outcome: InvocationOutcome::Returned { result: json("1e2"), attributes_after: None },
         output: "hello\n".to_owned(),
         fuel_used: 7,

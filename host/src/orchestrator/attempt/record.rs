@@ -1,8 +1,11 @@
 //! The invocation records of an attempt, bounded in bytes.
 
 use super::{Halt, MAX_TRACE_BYTES, Stage};
-use crate::object::{Digest, Fault, Invocation, InvocationId, InvocationOutcome, Json, Kind, ObjectId, Rev};
-use crate::sandbox::Call;
+use crate::object::{
+    Content, Fault, Invocation, InvocationId, InvocationOutcome, Json, Kind, ObjectId, Rev, SentAnswer,
+    SentMessage, SentOutcome, Source,
+};
+use crate::sandbox::{Call, Reply, Send};
 
 /// What is known of a run before it begins and does not stand in its [`Call`].
 pub(super) struct Facts {
@@ -11,10 +14,13 @@ pub(super) struct Facts {
     pub receiver_rev: Rev,
     pub source_object_id: ObjectId,
     pub method_version: u32,
+    /// The body, if it may never be installed.
+    pub source: Option<Source>,
 }
 
-/// What a run used and printed.
+/// What a run sent, printed and used.
 pub(super) struct Spent {
+    pub sends: Vec<SentMessage>,
     pub output: String,
     pub fuel_used: u64,
     pub peak_memory_bytes: u64,
@@ -33,12 +39,15 @@ impl Stage {
         let texts = [Some(&call.args), Some(&call.kwargs), result.as_ref().ok(), after];
         let bytes: usize = texts.into_iter().flatten().map(|json| json.get().len()).sum();
         self.weigh(bytes + spent.output.len());
+        let mut content = |json: &Json| Content::of(json, &mut self.contents);
         let outcome = match result {
-            Ok(result) => {
-                InvocationOutcome::Returned { result: result.clone(), attributes_after: after.map(digest) }
-            }
+            Ok(result) => InvocationOutcome::Returned {
+                result: result.clone(),
+                attributes_after: after.map(&mut content),
+            },
             Err(fault) => InvocationOutcome::Failed(fault.clone()),
         };
+        let (attributes_before, inherited) = (content(&call.attributes), content(&call.inherited));
         self.invocations.push(Invocation {
             invocation_id: facts.invocation_id,
             message_id: self.message.message_id,
@@ -49,7 +58,9 @@ impl Stage {
             method_name: call.method,
             method_version: facts.method_version,
             source_digest: call.source.digest(),
-            attributes_before: digest(&call.attributes),
+            source: facts.source,
+            attributes_before,
+            inherited: Some(inherited),
             args: call.args,
             kwargs: call.kwargs,
             seed: call.seed,
@@ -57,11 +68,55 @@ impl Stage {
             quota: call.quota,
             guest_digest: self.parts.sandbox.guest_digest().clone(),
             config_digest: self.parts.sandbox.config_digest().clone(),
+            sends: spent.sends,
             outcome,
             output: spent.output,
             fuel_used: spent.fuel_used,
             peak_memory_bytes: spent.peak_memory_bytes,
         });
+    }
+
+    /// Notes what the innermost run sends.
+    pub(super) fn note_send(&mut self, send: &Send) {
+        let texts = [Some(&send.args), Some(&send.kwargs), send.attributes.as_ref()];
+        self.weigh(texts.into_iter().flatten().map(|json| json.get().len()).sum());
+        let mut content = |json: &Json| Content::of(json, &mut self.contents);
+        let sent = SentMessage {
+            target: send.target.clone(),
+            method: send.method.clone(),
+            args: content(&send.args),
+            kwargs: content(&send.kwargs),
+            attributes: send.attributes.as_ref().map(content),
+            fuel: send.fuel,
+            answer: None,
+        };
+        if let Some(sender) = self.frames.last_mut() {
+            sender.sends.push(sent);
+        }
+    }
+
+    /// Notes how that was answered.
+    pub(super) fn note_answer(&mut self, reply: &Reply) {
+        let texts = [reply.result.as_ref().ok(), reply.attributes.as_ref()];
+        self.weigh(texts.into_iter().flatten().map(|json| json.get().len()).sum());
+        if self.halt.is_some() {
+            return;
+        }
+        let mut content = |json: &Json| Content::of(json, &mut self.contents);
+        let answer = SentAnswer {
+            outcome: match &reply.result {
+                Ok(result) => SentOutcome::Result(content(result)),
+                Err(fault) => SentOutcome::Refused { kind: fault.kind, message: fault.message.clone() },
+            },
+            attributes: reply.attributes.as_ref().map(content),
+            fuel_used: reply.fuel_used,
+        };
+        if let Some(sender) = self.frames.last_mut() {
+            sender.fuel_of_others += reply.fuel_used;
+            if let Some(sent) = sender.sends.last_mut() {
+                sent.answer = Some(answer);
+            }
+        }
     }
 
     /// Counts bytes that this attempt keeps, and halts it when they are too many.
@@ -73,8 +128,4 @@ impl Stage {
             self.halt = Some(Halt::Fault(Fault::new(Kind::MemoryLimit, text)));
         }
     }
-}
-
-fn digest(json: &Json) -> Digest {
-    Digest::of(json.get().as_bytes())
 }

@@ -126,6 +126,7 @@ async fn take_all(database: &Database, from: &mut mpsc::Receiver<Entry>) -> Resu
                 batch.bytes += message.result.get().len() + message.output.len() + message.args.get().len();
                 batch.messages.push((message, idempotency_key));
             }
+            Entry::Content(_) | Entry::Account { .. } => todo!(),
             Entry::Invocation(invocation) => {
                 taken.invocations += 1;
                 batch.bytes += invocation.output.len() + invocation.args.get().len();
@@ -176,6 +177,7 @@ impl Batch {
                 Entry::Prototypes { .. } => self.prototypes.len(),
                 Entry::Method(_) => self.methods.len(),
                 Entry::Message { .. } => self.messages.len(),
+                Entry::Content(_) | Entry::Account { .. } => todo!(),
                 Entry::Invocation(_) => self.invocations.len(),
                 Entry::End(_) => return true,
             },

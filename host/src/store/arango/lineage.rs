@@ -96,7 +96,7 @@ pub(super) async fn resolve(
         methods: names,
         prototypes: first.prototypes,
     };
-    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(inherited)?, method })
+    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(inherited)?, method, account: None })
 }
 
 /// The methods the object understands, in order of resolution, without those a nearer one hides.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::object::{InvocationId, Json, MessageId, MethodName, ObjectId, Rev, Source, Timestamp};
+use crate::object::{Digest, InvocationId, Json, MessageId, MethodName, ObjectId, Rev, Source, Timestamp};
 use crate::store::{LeaseId, ServerName};
 
 /// A value kept as a JSON document.
@@ -97,4 +97,18 @@ macro_rules! stored_as_uuid {
         }
     )*};
 }
-stored_as_uuid!(MessageId, InvocationId, LeaseId);
+stored_as_uuid!(MessageId, LeaseId);
+
+/// As bytes, in the order of the ids.
+impl ToSql for InvocationId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.order().to_be_bytes().to_vec().into())
+    }
+}
+
+/// As bytes.
+impl ToSql for Digest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.bytes().into())
+    }
+}

@@ -1,10 +1,8 @@
-//! The commit of one cognitive cycle, and the invocations it records.
+//! The commit of one cognitive cycle.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
-use super::columns::Document;
-use super::{lease, messages, methods, objects};
-use crate::object::{Invocation, InvocationId};
+use super::{accounts, invocations, lease, messages, methods, objects};
 use crate::store::{Commit, Result, StoreError};
 
 /// Applies the cycle. The caller undoes everything when this fails.
@@ -27,20 +25,9 @@ pub(super) fn apply(image: &Connection, commit: Commit) -> Result<()> {
     for install in commit.installs {
         methods::install(image, install)?;
     }
-    commit.invocations.iter().try_for_each(|invocation| record(image, invocation))
-}
-
-pub(super) fn record(image: &Connection, invocation: &Invocation) -> Result<()> {
-    image
-        .prepare_cached("INSERT INTO Invocations (id, record) VALUES (?1, ?2)")?
-        .execute(params![invocation.invocation_id, Document(invocation)])?;
-    Ok(())
-}
-
-pub(super) fn invocation(image: &Connection, id: InvocationId) -> Result<Option<Invocation>> {
-    let found = image
-        .prepare_cached("SELECT record FROM Invocations WHERE id = ?1")?
-        .query_row([id], |row| row.get::<_, Document<_>>(0))
-        .optional()?;
-    Ok(found.map(|record| record.0))
+    for (object, fuel) in &commit.charges {
+        accounts::charge(image, object, *fuel)?;
+    }
+    invocations::keep(image, &commit.contents)?;
+    commit.invocations.iter().try_for_each(|invocation| invocations::record(image, invocation))
 }

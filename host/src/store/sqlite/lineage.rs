@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-use super::{attributes, methods, objects};
+use super::{accounts, attributes, methods, objects};
 use crate::object::{Method, MethodName, ObjectId, Rev};
 use crate::store::{MAX_LINEAGE, MAX_LINEAGE_BYTES, Resolution, Result, StoreError};
 
@@ -21,15 +21,17 @@ const LINEAGE: &str = "WITH RECURSIVE lineage (object) AS (
 
 pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName) -> Result<Resolution> {
     let mut statement = image.prepare_cached(&format!(
-        "{LINEAGE} SELECT {}, {} FROM lineage
+        "{LINEAGE} SELECT {}, {}, {} FROM lineage
          CROSS JOIN UvmObjects AS object ON object.number = lineage.object
          LEFT JOIN MethodVersions AS method
-             ON method.object = lineage.object AND method.name = ?3 AND method.current = 1",
+             ON method.object = lineage.object AND method.name = ?3 AND method.current = 1
+         LEFT JOIN Accounts AS account ON account.object = lineage.object",
         objects::COLUMNS,
-        methods::COLUMNS
+        methods::COLUMNS,
+        accounts::COLUMNS
     ))?;
     let mut rows = statement.query(params![receiver, MAX_LINEAGE, name])?;
-    let (mut object, mut method) = (None, None);
+    let (mut object, mut method, mut account) = (None, None, None);
     let (mut lineage, mut prototypes): (Vec<(ObjectId, Rev)>, _) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -42,6 +44,9 @@ pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName
         }
         if object.is_none() {
             object = Some(objects::from_row(image, row)?);
+            if row.get_ref(12)? != ValueRef::Null {
+                account = Some(accounts::from_row(row, 10)?);
+            }
         } else {
             lineage.push((row.get(1)?, row.get(2)?));
             prototypes.push(row.get(3)?);
@@ -49,7 +54,7 @@ pub(super) fn resolve(image: &Connection, receiver: &ObjectId, name: &MethodName
     }
     let receiver = object.ok_or_else(|| StoreError::ObjectNotFound(receiver.clone()))?;
     require_short(&receiver.id, lineage.len())?;
-    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(prototypes)?, method })
+    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(prototypes)?, method, account })
 }
 
 fn require_short(id: &ObjectId, prototypes: usize) -> Result<()> {

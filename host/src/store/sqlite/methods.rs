@@ -46,6 +46,21 @@ pub(super) fn versions(image: &Connection, id: &ObjectId, name: &MethodName) -> 
     if versions.is_empty() { Err(not_found(id, name)) } else { Ok(versions) }
 }
 
+pub(super) fn version(
+    image: &Connection,
+    id: &ObjectId,
+    name: &MethodName,
+    version: u32,
+) -> Result<Option<Method>> {
+    let object = objects::number(image, id)?;
+    Ok(image
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM MethodVersions WHERE object = ?1 AND name = ?2 AND version = ?3"
+        ))?
+        .query_row(params![object, name, version], |row| from_row(id.clone(), row, 0))
+        .optional()?)
+}
+
 /// Makes the next version and lets it be the one that runs.
 pub(super) fn install(image: &Connection, install: Install) -> Result<Method> {
     let Install { object: id, name, source, quota, provenance } = install;

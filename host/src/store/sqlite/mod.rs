@@ -4,11 +4,13 @@
 //! own, each in one consistent view ([`readers`]). The other files hold the SQL, one topic each, as functions
 //! over a connection that is already inside a transaction.
 
+mod accounts;
 mod columns;
 mod commit;
 mod copy;
 mod error;
 mod examine;
+mod invocations;
 mod lease;
 mod lineage;
 mod messages;
@@ -31,12 +33,12 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::attributes;
 use super::{
-    Accepted, Check, Commit, Entry, Imported, Install, Lease, MessageFilter, NewObject, Page, Resolution,
-    Result, ServerName, Store,
+    Accepted, Check, Commit, Entry, Imported, Install, InvocationFilter, Lease, MessageFilter, NewObject,
+    Page, Resolution, Result, ServerName, Store,
 };
 use crate::object::{
-    Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object, ObjectId, QuotaOverride,
-    Rev,
+    Account, Budget, Digest, Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object,
+    ObjectId, QuotaOverride, Rev,
 };
 
 /// The embedded store.
@@ -123,6 +125,10 @@ impl Store for SqliteStore {
         self.readers.read_long(move |image| methods::versions(image, &id, &name)).await
     }
 
+    async fn version(&self, id: &ObjectId, name: &MethodName, version: u32) -> Result<Option<Method>> {
+        self.readers.read(|image| methods::version(image, id, name, version))
+    }
+
     async fn install(&self, install: Install) -> Result<Method> {
         self.writer.run(move |image| methods::install(image, install)).await
     }
@@ -130,6 +136,15 @@ impl Store for SqliteStore {
     async fn set_quota(&self, id: &ObjectId, name: &MethodName, quota: QuotaOverride) -> Result<Method> {
         let (id, name) = (id.clone(), name.clone());
         self.writer.run(move |image| methods::set_quota(image, &id, &name, quota)).await
+    }
+
+    async fn account(&self, id: &ObjectId) -> Result<Option<Account>> {
+        self.readers.read(|image| accounts::read(image, id))
+    }
+
+    async fn set_budget(&self, id: &ObjectId, budget: Budget) -> Result<Account> {
+        let id = id.clone();
+        self.writer.run(move |image| accounts::set_budget(image, &id, budget)).await
     }
 
     async fn join(&self, server: &ServerName, time: Duration) -> Result<Lease> {
@@ -189,7 +204,21 @@ impl Store for SqliteStore {
     }
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>> {
-        self.readers.read(|image| commit::invocation(image, id))
+        self.readers.read(|image| invocations::read(image, id))
+    }
+
+    async fn invocations(&self, filter: &InvocationFilter) -> Result<Page<Invocation>> {
+        let filter = filter.clone();
+        self.readers.read_long(move |image| invocations::list(image, &filter)).await
+    }
+
+    async fn count_invocations(&self, filter: &InvocationFilter) -> Result<u64> {
+        let filter = filter.clone();
+        self.readers.read_long(move |image| invocations::count(image, &filter)).await
+    }
+
+    async fn content(&self, digest: &Digest) -> Result<Option<Json>> {
+        self.readers.read(|image| invocations::content(image, digest))
     }
 
     async fn export(&self, to: mpsc::Sender<Entry>) -> Result<()> {

@@ -12,10 +12,11 @@ use super::error::explain;
 use crate::store::{Result, StoreError};
 
 /// In order; each takes the schema from its index to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_living_image.sql"),
     include_str!("migrations/0002_messages_by_id.sql"),
     include_str!("migrations/0003_servers.sql"),
+    include_str!("migrations/0004_replay.sql"),
 ];
 
 /// The version of the schema that this program makes.

@@ -6,8 +6,8 @@ use rusqlite::{Connection, Params, Row};
 use tokio::sync::mpsc;
 
 use super::columns::Document;
-use super::{commit, messages, methods, objects};
-use crate::object::ObjectId;
+use super::{accounts, invocations, messages, methods, objects};
+use crate::object::{Contents, ObjectId};
 use crate::store::{Entry, Imported, NewObject, Result, StoreError};
 
 /// Blocks while the receiver is busy.
@@ -41,11 +41,23 @@ fn send_all(image: &Connection, to: &mpsc::Sender<Entry>) -> Result<Option<()>> 
         sent.messages += 1;
         Ok(Entry::Message { message: row.get::<_, Document<_>>(0)?.0, idempotency_key: row.get(1)? })
     })?;
+    let contents = each(image, "SELECT content FROM Contents ORDER BY number", [], to, |row| {
+        sent.contents += 1;
+        Ok(Entry::Content(row.get(0)?))
+    })?;
     let invocations = each(image, "SELECT record FROM Invocations ORDER BY id", [], to, |row| {
         sent.invocations += 1;
         Ok(Entry::Invocation(row.get::<_, Document<_>>(0)?.0))
     })?;
-    if versions.is_none() || messages.is_none() || invocations.is_none() {
+    let accounts = format!(
+        "SELECT key, {} FROM Accounts JOIN UvmObjects AS holder ON holder.number = object ORDER BY key",
+        accounts::COLUMNS
+    );
+    let accounts = each(image, &accounts, [], to, |row| {
+        sent.accounts += 1;
+        Ok(Entry::Account { object: row.get(0)?, account: accounts::from_row(row, 1)? })
+    })?;
+    if [versions, messages, contents, invocations, accounts].contains(&None) {
         return Ok(None);
     }
     Ok(to.blocking_send(Entry::End(sent)).ok())
@@ -134,12 +146,20 @@ pub(super) fn import(image: &Connection, from: &mut mpsc::Receiver<Entry>) -> Re
                 }
                 messages::put(image, &message, idempotency_key.as_deref())?;
             }
+            Entry::Content(content) => {
+                taken.contents += 1;
+                invocations::keep(image, &Contents::from([(content.digest(), content)]))?;
+            }
             Entry::Invocation(invocation) => {
                 taken.invocations += 1;
-                if commit::invocation(image, invocation.invocation_id)?.is_some() {
+                if invocations::read(image, invocation.invocation_id)?.is_some() {
                     return Err(twice("invocation", &invocation.invocation_id));
                 }
-                commit::record(image, &invocation)?;
+                invocations::record(image, &invocation)?;
+            }
+            Entry::Account { object, account } => {
+                taken.accounts += 1;
+                accounts::take(image, &object, account).map_err(dangling)?;
             }
             Entry::End(counted) if counted == taken => return Ok(taken),
             Entry::End(counted) => {
