@@ -60,6 +60,7 @@ impl Scene {
             mind: mind.clone(),
             workers: Workers::start(4, 4 << 20).unwrap(),
             quota: Quota::default(),
+            fuel_per_hour: None,
             attempts: 4,
             queue,
             lease,
