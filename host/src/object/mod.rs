@@ -14,6 +14,7 @@ mod message;
 mod method;
 mod monologue;
 mod quota;
+mod regression;
 
 pub use budget::{Account, Budget};
 pub use content::{Content, Contents};
@@ -26,6 +27,7 @@ pub use message::{Message, MessageStatus, NewMessage};
 pub use method::{Author, Method, Provenance, Source};
 pub use monologue::{Event, Step};
 pub use quota::{CEILING, Quota, QuotaOverride};
+pub use regression::{Difference, Divergence, Regression};
 
 use serde::{Deserialize, Serialize};
 
