@@ -1,6 +1,6 @@
 //! AURA: objects that write the methods they lack.
 //!
-//! Dependencies point one way: `api` and `cli` use `orchestrator`, which uses `mind`, `sandbox` and `store`
+//! Dependencies point one way: `api` and `cli` use `orchestrator`, which uses `mind`, `replay`, `sandbox` and `store`
 //! through their traits, and all of them use `object`, the domain. `cli` wires the implementations.
 
 pub mod api;
@@ -9,5 +9,6 @@ pub mod config;
 pub mod mind;
 pub mod object;
 pub mod orchestrator;
+pub mod replay;
 pub mod sandbox;
 pub mod store;

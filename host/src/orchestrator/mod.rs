@@ -10,6 +10,7 @@
 //! | `attempt`, `working_set` | one attempt: the runs and the image as they change it |
 //! | `learning` | asking the mind for a method, and the audit of what it wrote |
 //! | `by_hand` | methods that people install |
+//! | `history` | recorded runs, made again |
 //! | `monologue`, `narration` | what is said meanwhile |
 //! | `lease` | this server's share of an image that several serve |
 //! | `lanes`, `census`, `records` | who waits for what, how many there are, where the answers lie |
@@ -19,6 +20,7 @@ mod by_hand;
 mod census;
 mod cycle;
 mod fault;
+mod history;
 mod inbox;
 mod lanes;
 mod learning;

@@ -3,18 +3,11 @@
 
 use aura::config::Config;
 use aura::object::{Json, MethodName, ObjectId, Quota, Source, Timestamp};
-use aura::sandbox::wasm::{Progress, WasmSandbox};
+use aura::sandbox::wasm::{Silent, WasmSandbox};
 use aura::sandbox::{Call, Nobody, Outcome, Sandbox};
 use serde_json::{Value, json};
 
 const POLICY: &str = include_str!("../../src/sandbox/wasm/policy.toml");
-
-struct Silent;
-
-impl Progress for Silent {
-    fn step(&self, _: &str) {}
-    fn done(&self) {}
-}
 
 /// The guest of this checkout.
 fn sandbox() -> WasmSandbox {

@@ -36,6 +36,14 @@ pub trait Progress {
     fn done(&self);
 }
 
+/// Says nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn step(&self, _: &str) {}
+    fn done(&self) {}
+}
+
 /// Isolates kept ready for messages to come.
 const READY: usize = 8;
 /// What an audit may use.

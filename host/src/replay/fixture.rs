@@ -1,0 +1,122 @@
+//! A case as a file of its own, `*.replay.json`: what `docs/replay.md` describes.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Case, Reason};
+use crate::object::{CEILING, Contents, Digest, Invocation, Quota, Source};
+
+/// The newest format that is known. What an earlier version wrote can be read.
+pub const FORMAT: u32 = 1;
+
+/// More than the largest case has: attributes, inherited ones, and all that one message may leave behind.
+pub const MAX_FIXTURE_BYTES: u64 = 256 << 20;
+
+#[derive(Debug, Error)]
+pub enum FixtureError {
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("it has more than {MAX_FIXTURE_BYTES} bytes")]
+    TooLarge,
+    #[error("it is cut short: export it again")]
+    CutShort,
+    #[error("it is not a replay fixture: {0}")]
+    Foreign(String),
+    #[error("it has format {format} and this aura knows {FORMAT}: use aura {version} or newer")]
+    Newer { format: u32, version: String },
+    #[error("it was changed after it was exported ({0}): export it again")]
+    Changed(&'static str),
+    #[error("{0}")]
+    Incomplete(#[from] Reason),
+}
+
+/// What all formats have.
+#[derive(Deserialize)]
+struct Header {
+    aura_replay: u32,
+    #[serde(default)]
+    aura: String,
+}
+
+/// Format 1.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    aura_replay: u32,
+    /// The version of the program that wrote it.
+    aura: String,
+    /// Of the JSON text of `case`, without white space between its tokens but for what recorded JSON has of its own.
+    sha256: Digest,
+    case: Body,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    invocation: Invocation,
+    source: Source,
+    contents: Contents,
+}
+
+impl Body {
+    fn digest(&self) -> io::Result<Digest> {
+        Ok(Digest::of(&serde_json::to_vec(self)?))
+    }
+}
+
+/// Writes a case that is complete.
+pub fn write_fixture(case: &Case, mut to: impl Write) -> io::Result<()> {
+    let Case { invocation, source, contents } = case.clone();
+    let case = Body { invocation, source, contents };
+    let fixture = Fixture {
+        aura_replay: FORMAT,
+        aura: env!("CARGO_PKG_VERSION").to_owned(),
+        sha256: case.digest()?,
+        case,
+    };
+    serde_json::to_writer_pretty(&mut to, &fixture)?;
+    to.write_all(b"\n")
+}
+
+/// Reads a case and checks that it is whole and what was written.
+pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
+    let mut text = Vec::new();
+    from.take(MAX_FIXTURE_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_FIXTURE_BYTES {
+        return Err(FixtureError::TooLarge);
+    }
+    let header: Header = serde_json::from_slice(&text).map_err(foreign)?;
+    if header.aura_replay > FORMAT {
+        return Err(FixtureError::Newer { format: header.aura_replay, version: header.aura });
+    }
+    let Fixture { sha256, case, .. } = serde_json::from_slice(&text).map_err(foreign)?;
+    if case.source.digest() != case.invocation.source_digest {
+        return Err(FixtureError::Changed("its source is another one"));
+    }
+    if case.contents.iter().any(|(digest, content)| content.digest() != *digest) {
+        return Err(FixtureError::Changed("a content is another one"));
+    }
+    if case.digest()? != sha256 {
+        return Err(FixtureError::Changed("its SHA-256 is another one"));
+    }
+    let Quota { fuel, wall_ms, memory_bytes, output_bytes } = case.invocation.quota;
+    let limits = [
+        (fuel, CEILING.fuel),
+        (wall_ms, CEILING.wall_ms),
+        (memory_bytes, CEILING.memory_bytes),
+        (output_bytes, CEILING.output_bytes),
+    ];
+    if limits.iter().any(|(limit, ceiling)| limit > ceiling) {
+        return Err(FixtureError::Foreign("its quota is larger than any method's".to_owned()));
+    }
+    let Body { invocation, source, contents } = case;
+    let case = Case { invocation, source, contents };
+    case.require_complete()?;
+    Ok(case)
+}
+
+fn foreign(error: serde_json::Error) -> FixtureError {
+    if error.is_eof() { FixtureError::CutShort } else { FixtureError::Foreign(error.to_string()) }
+}
