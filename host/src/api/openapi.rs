@@ -76,7 +76,10 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(methods::versions))
         .routes(routes!(methods::rollback))
         .routes(routes!(methods::quota))
+        .routes(routes!(invocations::list))
         .routes(routes!(invocations::show))
+        .routes(routes!(invocations::replay))
+        .routes(routes!(invocations::fixture))
         .routes(routes!(audit::audit))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -121,6 +124,7 @@ mod tests {
         MessageId, Method, MethodName, NewMessage, Object, ObjectId, Provenance, Quota, QuotaOverride, Rev,
         SentMessage, Source, Step, Timestamp,
     };
+    use crate::replay::{Report, Verdict};
 
     fn id() -> ObjectId {
         ObjectId::parse("system").unwrap()
@@ -208,6 +212,8 @@ mod tests {
             ("Method", json!(method)),
             ("Object", json!(object)),
             ("Invocation", json!(invocation)),
+            ("SentMessage", json!(invocation.sends[0])),
+            ("Verdict", json!(Report::from(&Verdict::Diverged(vec![])))),
             ("Event", json!(event)),
         ]
     }

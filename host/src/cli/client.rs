@@ -66,6 +66,22 @@ impl Client {
         read(&self.exchange(method, path, Some(body), None).await?.1)
     }
 
+    /// Asks for something that is answered with `also` as well, when it is not as one would like it.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        also: StatusCode,
+    ) -> Result<T, Failure> {
+        let (status, text) = self.answer(method, path, None, None).await?;
+        if status.is_success() || status == also { read(&text) } else { Err(self.refused(status, &text)) }
+    }
+
+    /// What is answered, as it was written.
+    pub async fn text(&self, path: &str) -> Result<String, Failure> {
+        Ok(self.exchange(Method::GET, path, None, None).await?.1)
+    }
+
     /// Sends a message and waits for it up to `patience`. Its id is known before the wait, whatever ends it.
     pub async fn message(&self, body: String, patience: Duration) -> Result<Sent, Failure> {
         let Receipt { message_id } = self.send(Method::POST, "/message", body).await?;
@@ -106,6 +122,17 @@ impl Client {
         body: Option<String>,
         wait: Option<Duration>,
     ) -> Result<(StatusCode, String), Failure> {
+        let (status, text) = self.answer(method, path, body, wait).await?;
+        if status.is_success() { Ok((status, text)) } else { Err(self.refused(status, &text)) }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<(StatusCode, String), Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         request = request.timeout(wait.unwrap_or_default() + MARGIN);
         if let Some(token) = &self.token {
@@ -120,7 +147,7 @@ impl Client {
         let answer = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| self.unreachable(error))?;
-        if status.is_success() { Ok((status, text)) } else { Err(self.refused(status, &text)) }
+        Ok((status, text))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! `serve`, `genesis`, `doctor`, `export`, `import`, `copy`, `audit` and `mind` do their work in this process; all
-//! other commands speak to a running AURA over HTTP.
+//! `serve`, `genesis`, `doctor`, `export`, `import`, `copy`, `audit`, `mind` and most of `replay` do their work in this
+//! process; all other commands speak to a running AURA over HTTP.
 
 mod audit;
 mod client;
@@ -17,6 +17,7 @@ mod mind;
 mod objects;
 mod parts;
 mod repl;
+mod replay;
 mod send;
 mod serve;
 mod term;
@@ -81,6 +82,8 @@ enum Command {
     Import(transfer::Import),
     /// Copy the image into a file that can be served in its place, while others write to it
     Copy(copy::Options),
+    /// Make recorded runs again, and tell what comes out differently
+    Replay(replay::Options),
     /// Read a method body as the audit does
     Audit(audit::Options),
     /// List, show, create and change objects
@@ -127,6 +130,7 @@ impl Cli {
             Command::Export(options) => transfer::export(&config, options).await,
             Command::Import(options) => transfer::import(&config, options).await,
             Command::Copy(options) => copy::copy(&config, options).await,
+            Command::Replay(options) => replay::replay(&config, options).await,
             Command::Audit(options) => audit::audit(&config, &options).await,
             Command::Object(command) => objects::run(&config, command).await,
             Command::Method(command) => methods::run(&config, command).await,

@@ -55,6 +55,18 @@ pub fn bytes_bar(all: u64) -> ProgressBar {
     bar
 }
 
+/// Shows on a terminal how many of so many are done.
+pub fn count_bar(all: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(all).with_message(what.to_owned());
+    // As above.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {per_sec}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Text from methods and models without what a terminal would obey.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |character: char| character.is_control() && !matches!(character, '\n' | '\t');

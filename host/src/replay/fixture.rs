@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{Case, Reason};
@@ -47,9 +48,9 @@ struct Fixture {
     aura_replay: u32,
     /// The version of the program that wrote it.
     aura: String,
-    /// Of the JSON text of `case`, without white space between its tokens but for what recorded JSON has of its own.
+    /// Of the text of `case`, byte for byte.
     sha256: Digest,
-    case: Body,
+    case: Box<RawValue>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,21 +61,15 @@ struct Body {
     contents: Contents,
 }
 
-impl Body {
-    fn digest(&self) -> io::Result<Digest> {
-        Ok(Digest::of(&serde_json::to_vec(self)?))
-    }
-}
-
 /// Writes a case that is complete.
 pub fn write_fixture(case: &Case, mut to: impl Write) -> io::Result<()> {
     let Case { invocation, source, contents } = case.clone();
-    let case = Body { invocation, source, contents };
+    let case = serde_json::to_string_pretty(&Body { invocation, source, contents })?;
     let fixture = Fixture {
         aura_replay: FORMAT,
         aura: env!("CARGO_PKG_VERSION").to_owned(),
-        sha256: case.digest()?,
-        case,
+        sha256: Digest::of(case.as_bytes()),
+        case: RawValue::from_string(case)?,
     };
     serde_json::to_writer_pretty(&mut to, &fixture)?;
     to.write_all(b"\n")
@@ -92,14 +87,15 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
         return Err(FixtureError::Newer { format: header.aura_replay, version: header.aura });
     }
     let Fixture { sha256, case, .. } = serde_json::from_slice(&text).map_err(foreign)?;
+    if Digest::of(case.get().as_bytes()) != sha256 {
+        return Err(FixtureError::Changed("its SHA-256 is another one"));
+    }
+    let case: Body = serde_json::from_str(case.get()).map_err(foreign)?;
     if case.source.digest() != case.invocation.source_digest {
         return Err(FixtureError::Changed("its source is another one"));
     }
     if case.contents.iter().any(|(digest, content)| content.digest() != *digest) {
         return Err(FixtureError::Changed("a content is another one"));
-    }
-    if case.digest()? != sha256 {
-        return Err(FixtureError::Changed("its SHA-256 is another one"));
     }
     let Quota { fuel, wall_ms, memory_bytes, output_bytes } = case.invocation.quota;
     let limits = [

@@ -32,7 +32,7 @@ pub use case::Case;
 pub use fixture::{FORMAT, FixtureError, MAX_FIXTURE_BYTES, read_fixture, write_fixture};
 pub use history::load;
 pub use regression::{MAX_COMPARED, Regressing};
-pub use verdict::{Reason, Scope, Verdict};
+pub use verdict::{Reason, Report, Scope, Verdict, Word};
 
 use answers::Answers;
 

@@ -1,7 +1,6 @@
 //! What a replay comes to.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::object::{Difference, Digest, Kind};
@@ -16,7 +15,6 @@ pub enum Scope {
     Behaviour,
 }
 
-/// As JSON: `{"verdict": "identical" | "diverged" | "not_replayable", …}`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     Identical,
@@ -62,21 +60,48 @@ impl Reason {
     }
 }
 
-impl Serialize for Verdict {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match self {
-            Self::Identical => map.serialize_entry("verdict", "identical")?,
-            Self::Diverged(differences) => {
-                map.serialize_entry("verdict", "diverged")?;
-                map.serialize_entry("differences", differences)?;
+/// A verdict as the API and the command line tell it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub verdict: Word,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Why it cannot be replayed, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    Identical,
+    Diverged,
+    NotReplayable,
+}
+
+impl Report {
+    #[must_use]
+    pub fn is_identical(&self) -> bool {
+        self.verdict == Word::Identical
+    }
+}
+
+impl From<&Verdict> for Report {
+    fn from(verdict: &Verdict) -> Self {
+        let bare = |verdict| Self { verdict, differences: Vec::new(), reason: None, message: None };
+        match verdict {
+            Verdict::Identical => bare(Word::Identical),
+            Verdict::Diverged(differences) => {
+                Self { differences: differences.clone(), ..bare(Word::Diverged) }
             }
-            Self::NotReplayable(reason) => {
-                map.serialize_entry("verdict", "not_replayable")?;
-                map.serialize_entry("reason", reason.code())?;
-                map.serialize_entry("message", &reason.to_string())?;
-            }
+            Verdict::NotReplayable(reason) => Self {
+                reason: Some(reason.code().to_owned()),
+                message: Some(reason.to_string()),
+                ..bare(Word::NotReplayable)
+            },
         }
-        map.end()
     }
 }

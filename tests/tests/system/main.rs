@@ -9,6 +9,7 @@ mod determinism;
 mod doctor;
 mod durability;
 mod events;
+mod replay;
 mod scenario;
 mod scenarios;
 mod traffic;
