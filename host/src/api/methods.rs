@@ -12,6 +12,7 @@ use super::input::{Asked, At, Sent};
 use super::objects::in_path;
 use super::problem::Problem;
 use crate::object::{Method, MethodName, ObjectId, QuotaOverride, Source};
+use crate::orchestrator::Suggestion;
 use crate::store::StoreError;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -162,4 +163,20 @@ pub async fn quota(
 ) -> Result<Answer<Method>, Problem> {
     let quota = checked(quota)?;
     Ok(Answer(api.orchestrator.set_quota(&object, &name, quota).await?))
+}
+
+/// Suggests a quota.
+///
+/// From what the recorded runs of the version in force used: 99 of 100 of them would keep to two thirds of it.
+#[utoipa::path(
+    get, path = "/objects/{key}/methods/{name}/quota/suggestion", operation_id = "suggest_quota", tag = "methods",
+    params(("key" = String, Path), ("name" = String, Path)),
+    responses((status = 200, description = "The suggestion, and how the runs are spread",
+        body = ref("#/components/schemas/Suggestion")))
+)]
+pub async fn suggest_quota(
+    State(api): Shared,
+    At((object, name)): At<(ObjectId, MethodName)>,
+) -> Result<Answer<Suggestion>, Problem> {
+    Ok(Answer(api.orchestrator.suggest_quota(object, name).await?))
 }

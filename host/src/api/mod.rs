@@ -4,6 +4,7 @@
 //! out as a [`problem`]. Nothing here decides anything about objects.
 
 mod audit;
+mod budgets;
 mod events;
 mod guard;
 mod health;
@@ -29,6 +30,7 @@ use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use audit::AuditReport;
+pub use budgets::BudgetReport;
 pub use guard::Token;
 pub use server::{Stopped, serve};
 

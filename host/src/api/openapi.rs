@@ -11,7 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, Shared, audit, events, health, invocations, json_text, messages, methods, metrics, objects, problem,
+    Api, Shared, audit, budgets, events, health, invocations, json_text, messages, methods, metrics, objects,
+    problem,
 };
 use crate::object::Json;
 
@@ -71,11 +72,13 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(objects::list, objects::create))
         .routes(routes!(objects::show, objects::patch))
         .routes(routes!(objects::set_prototypes))
+        .routes(routes!(budgets::show, budgets::set))
         .routes(routes!(methods::list))
         .routes(routes!(methods::show, methods::install))
         .routes(routes!(methods::versions))
         .routes(routes!(methods::rollback))
         .routes(routes!(methods::quota))
+        .routes(routes!(methods::suggest_quota))
         .routes(routes!(invocations::list))
         .routes(routes!(invocations::show))
         .routes(routes!(invocations::replay))

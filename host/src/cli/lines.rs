@@ -249,15 +249,15 @@ mod tests {
             (&[][..], "the file is cut short after line 0: its end is missing"),
             (&[NIL], "line 1: this is not the beginning of an export of aura"),
             (
-                &[r#"{"aura":{"format":2,"version":"9.0.0","exported_at":0,"new":1}}"#],
-                "line 1: the export has format 2 and this aura knows 1; use aura 9.0.0 or newer",
+                &[r#"{"aura":{"format":3,"version":"9.0.0","exported_at":0,"new":1}}"#],
+                "line 1: the export has format 3 and this aura knows 2; use aura 9.0.0 or newer",
             ),
             (&[HEADER, NIL], "the file is cut short after line 2: its end is missing"),
             (&[HEADER, "", END], "line 2: EOF while parsing a value (column 0)"),
             (&[HEADER, "{\"object\":", END], "line 2: EOF while parsing a value (column 0)"),
             (
                 &[HEADER, r#"{"subject":{}}"#],
-                "line 2: unknown variant `subject`, expected one of `object`, `prototypes`, `method`, `message`, `invocation`, `end` (column 10)",
+                "line 2: unknown variant `subject`, expected one of `object`, `prototypes`, `method`, `message`, `content`, `invocation`, `account`, `end` (column 10)",
             ),
             (
                 &[HEADER, r#"{"object":{"id":"a","attributes":{},"more":1}}"#],

@@ -1,5 +1,7 @@
 //! `aura method`.
 
+mod quota;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -62,14 +64,7 @@ pub enum Command {
         output: Output,
     },
     /// Set what a method may use, or show it; limits that are not given come from the server's configuration
-    Quota {
-        #[command(flatten)]
-        method: Name,
-        #[command(flatten)]
-        quota: Quota,
-        #[command(flatten)]
-        output: Output,
-    },
+    Quota(quota::Options),
 }
 
 #[derive(Args)]
@@ -162,16 +157,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             let body = json!({"version": version}).to_string();
             answer(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
         }
-        Command::Quota { method, quota, output } => {
-            let method = match quota.set() {
-                Some(quota) => {
-                    let path = format!("{}/quota", method.path());
-                    client.send(Http::PUT, &path, json!(quota).to_string()).await?
-                }
-                None => client.get(&method.path()).await?,
-            };
-            answer(&method, output)
-        }
+        Command::Quota(options) => quota::run(&client, options).await,
     }
 }
 

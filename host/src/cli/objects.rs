@@ -9,9 +9,10 @@ use super::Output;
 use super::client::{Client, parameter, segment};
 use super::failure::Failure;
 use super::send::object as json_object;
-use super::term::{print, print_json};
+use super::term::{print, print_json, thousands};
+use crate::api::BudgetReport;
 use crate::config::Config;
-use crate::object::{Json, MethodName, Object, ObjectId};
+use crate::object::{Budget, Json, MethodName, Object, ObjectId, Timestamp};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -52,6 +53,24 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Show how much fuel an object may use within an hour, or set it
+    Budget {
+        object: ObjectId,
+        /// Fuel per hour; `none`: the server's AURA_FUEL_PER_HOUR holds
+        #[arg(value_parser = fuel_per_hour)]
+        fuel_per_hour: Option<Budget>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+fn fuel_per_hour(text: &str) -> Result<Budget, String> {
+    let fuel_per_hour = match text {
+        "none" => None,
+        text => Some(text.parse().map_err(|_| "use a whole number, or none".to_owned())?),
+    };
+    let budget = Budget { fuel_per_hour };
+    budget.check().map(|()| budget)
 }
 
 #[derive(Deserialize, Serialize)]
@@ -79,7 +98,30 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             let (path, body) = (format!("{}/prototypes", path(&object)), json!({ "prototypes": prototypes }));
             show(&client.send(Method::PUT, &path, body.to_string()).await?, output)
         }
+        Command::Budget { object, fuel_per_hour, output } => {
+            let path = format!("{}/budget", path(&object));
+            let report = match fuel_per_hour {
+                Some(budget) => client.send(Method::PUT, &path, json!(budget).to_string()).await?,
+                None => client.get(&path).await?,
+            };
+            show_budget(&report, output)
+        }
     }
+}
+
+fn show_budget(report: &BudgetReport, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return print_json(report);
+    }
+    let BudgetReport { object, fuel_per_hour, in_force, used, until, .. } = report;
+    let used = thousands(*used);
+    let Some(limit) = in_force else { return print(&format!("{object} has no budget.")) };
+    let origin = if fuel_per_hour.is_some() { "its own" } else { "the server's" };
+    let minutes = until.0.saturating_sub(Timestamp::now().0).max(0) / 60_000 + 1;
+    print(&format!(
+        "{object} has {} fuel an hour ({origin}); {used} of this hour's are used, and it ends in {minutes} min.",
+        thousands(*limit)
+    ))
 }
 
 /// Where the API has an object.

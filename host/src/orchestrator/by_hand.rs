@@ -6,7 +6,8 @@ use super::Orchestrator;
 use super::fault::crashed;
 use super::lanes::Turn;
 use crate::object::{
-    Author, Fault, Json, Kind, Method, MethodName, Object, ObjectId, Provenance, QuotaOverride, Rev, Source,
+    Account, Author, Budget, Fault, Json, Kind, Method, MethodName, Object, ObjectId, Provenance,
+    QuotaOverride, Rev, Source, Timestamp,
 };
 use crate::sandbox::Verdict;
 use crate::store::{Install, StoreError};
@@ -46,6 +47,16 @@ impl Orchestrator {
     ) -> Result<Method, StoreError> {
         let _turn = self.turn_on(object).await;
         self.store().set_quota(object, name, quota).await
+    }
+
+    /// What the object may use within an hour, if anything says so, and what it has used.
+    pub async fn budget(&self, object: &ObjectId) -> Result<(Account, Option<u64>), StoreError> {
+        let account = match self.store().account(object).await? {
+            Some(account) => account,
+            None => Account::fresh(Budget::default(), Timestamp::now()),
+        };
+        let account = account.at(Timestamp::now());
+        Ok((account, account.budget.fuel_per_hour.or(self.parts.fuel_per_hour)))
     }
 
     pub async fn patch_attributes(

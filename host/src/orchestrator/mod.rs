@@ -10,7 +10,7 @@
 //! | `attempt`, `working_set` | one attempt: the runs and the image as they change it |
 //! | `learning` | asking the mind for a method, and the audit of what it wrote |
 //! | `by_hand` | methods that people install |
-//! | `history` | recorded runs, made again |
+//! | `history`, `suggestion` | recorded runs: made again, and as a measure for quotas |
 //! | `monologue`, `narration` | what is said meanwhile |
 //! | `lease` | this server's share of an image that several serve |
 //! | `lanes`, `census`, `records` | who waits for what, how many there are, where the answers lie |
@@ -28,11 +28,13 @@ mod lease;
 mod monologue;
 mod narration;
 mod records;
+mod suggestion;
 mod working_set;
 
 pub use census::Load;
 pub use monologue::Monologue;
 pub use narration::last_event;
+pub use suggestion::{Bin, Spread, Suggestion};
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

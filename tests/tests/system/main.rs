@@ -2,6 +2,7 @@
 
 mod api;
 mod bad_input;
+mod budgets;
 mod cli;
 mod copy;
 mod damage;

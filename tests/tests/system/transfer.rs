@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{JSON, NOWHERE, child, done, ended, install, read, to};
 
+/// Of the first format, which is read as well.
 const HEADER: &str = r#"{"aura":{"format":1,"version":"0.1.0","exported_at":0}}"#;
 const ROOTS: &str = r#"{"object":{"id":"UvmObjects/nil","attributes":{}}}
 {"object":{"id":"UvmObjects/system","attributes":{}}}
@@ -21,7 +22,7 @@ fn entries(export: &Path) -> String {
     let text = fs::read_to_string(export).expect("an export");
     let (header, entries) = text.split_once('\n').expect("lines");
     let header: Value = serde_json::from_str(header).expect("JSON");
-    assert_eq!(header["aura"]["format"], 1);
+    assert_eq!(header["aura"]["format"], 2);
     entries.to_owned()
 }
 
@@ -141,8 +142,8 @@ fn what_is_no_whole_export_is_refused_and_nothing_of_it_is_kept() {
     refused("", "the file is cut short after line 0: its end is missing");
     refused("return 1\n", "line 1: this is not the beginning of an export of aura");
     refused(
-        &format!("{}\n", HEADER.replace(r#""format":1"#, r#""format":2"#)),
-        "line 1: the export has format 2 and this aura knows 1; use aura 0.1.0 or newer",
+        &format!("{}\n", HEADER.replace(r#""format":1"#, r#""format":3"#)),
+        "line 1: the export has format 3 and this aura knows 2; use aura 0.1.0 or newer",
     );
     assert!(!instance.folder().join("data").exists(), "what is no export makes no image");
 
