@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::guest_key::guest_key;
+use crate::remap;
 use crate::wasm_target::{self, TARGET};
 use crate::workspace::{Workspace, run, say};
 
@@ -23,11 +24,20 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = workspace.guest_cargo();
     // ruff's crates declare a newer Rust than they need.
     cargo.args(["build", "--release", "--locked", "--ignore-rust-version", "--target", TARGET]);
+    cargo.arg("--config").arg(renamed_folders(workspace)?);
     run(&mut cargo)?;
-    let built = workspace.cache.join("build/guest").join(TARGET).join("release/aura_guest_python.wasm");
+    let built = workspace.guest_target().join(TARGET).join("release/aura_guest_python.wasm");
     fs::create_dir_all(&folder)?;
     let partial = folder.join("python.wasm.partial");
     fs::copy(built, &partial)?;
     fs::rename(partial, &component)?;
     Ok(component)
+}
+
+/// A setting of cargo's that joins the compiler flags of the guest's own configuration.
+fn renamed_folders(workspace: &Workspace) -> Result<String> {
+    let mut folders =
+        vec![(workspace.root.clone(), "/aura".to_owned()), (workspace.guest_target(), "/build".to_owned())];
+    folders.extend(remap::packages(workspace.guest_cargo(), &workspace.root.join("guest-python"))?);
+    Ok(format!("target.{TARGET}.rustflags={}", serde_json::to_string(&remap::flags(&folders))?))
 }

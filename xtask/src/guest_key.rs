@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// What the guest is made of, relative to the root of the checkout.
-pub const INPUTS: [&str; 5] =
-    ["guest-python/.cargo", "guest-python/Cargo.toml", "guest-python/Cargo.lock", "guest-python/src", "wit"];
+pub const INPUTS: [&str; 6] = [
+    "guest-python/.cargo",
+    "guest-python/Cargo.toml",
+    "guest-python/Cargo.lock",
+    "guest-python/src",
+    "wit",
+    "xtask/src/remap.rs",
+];
 
 /// The first 16 hexadecimal digits of the SHA-256 over the paths and contents of all [`INPUTS`].
 pub fn guest_key(root: &Path) -> io::Result<String> {

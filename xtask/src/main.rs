@@ -9,6 +9,7 @@ mod http;
 mod lint;
 mod mind;
 mod prerequisites;
+mod remap;
 mod service;
 mod test;
 mod wasm_target;

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::debian::Apt;
+use crate::remap;
 use crate::workspace::{Workspace, capture, run, say};
 
 pub const TARGET: &str = "wasm32-wasip2";
@@ -19,15 +20,22 @@ const MORE_SUITES: [&str; 3] = ["forky", "sid", "experimental"];
 /// Adds the target to the toolchain in use, if it does not work yet.
 pub fn ensure(workspace: &Workspace) -> Result<()> {
     let _lock = workspace.lock(TARGET)?;
-    if works(workspace)? {
+    let is_there = works(workspace)?;
+    if is_there && is_portable(workspace)? {
         return Ok(());
     }
     say(&format!("adding the WebAssembly target: rustup target add {TARGET}"));
     let rustup = capture(Command::new("rustup").args(["target", "add", TARGET]));
     if let Err(refusal) = rustup {
         say("rustup cannot; building the target's standard library from Debian's sources");
-        from_debian(workspace)
-            .with_context(|| format!("`rustup target add {TARGET}` is needed, and failed:\n{refusal:#}\n"))?;
+        match from_debian(workspace) {
+            Err(error) if is_there => {
+                say(&format!("the target stays as it is, with folders of this machine in it: {error:#}"));
+            }
+            built => built.with_context(|| {
+                format!("`rustup target add {TARGET}` is needed, and failed:\n{refusal:#}\n")
+            })?,
+        }
     }
     if !works(workspace)? {
         bail!("the target {TARGET} was added, and still no program can be built for it");
@@ -45,6 +53,13 @@ pub fn works(workspace: &Workspace) -> Result<bool> {
     Ok(capture(&mut rustc).is_ok())
 }
 
+/// Whether that program names the library's sources as they are named everywhere, and not by a folder of this machine.
+fn is_portable(workspace: &Workspace) -> Result<bool> {
+    let program = fs::read(workspace.cache.join("build/probe/probe.wasm"))?;
+    let name = format!("{}/library/std/", remap::compiler_sources()?);
+    Ok(program.windows(name.len()).any(|text| text == name.as_bytes()))
+}
+
 fn from_debian(workspace: &Workspace) -> Result<()> {
     let version = rustc_version()?;
     let folder = workspace.cache.join("build/std");
@@ -54,6 +69,8 @@ fn from_debian(workspace: &Workspace) -> Result<()> {
     let libraries =
         build_std(workspace, &folder, &unpacked.join(format!("usr/src/rustc-{version}/library")))?;
     install(&libraries, &unpacked.join("usr/lib").join(TARGET))?;
+    // Compiled for the library that was there before.
+    let _ = fs::remove_dir_all(workspace.guest_target());
     Ok(fs::remove_dir_all(folder)?)
 }
 
@@ -78,24 +95,37 @@ fn upstream(version: &str) -> &str {
     version.split(['+', '-', '~']).next().unwrap_or(version)
 }
 
-/// Builds the standard library beneath an empty crate and returns its `.rlib` files.
+/// Builds the standard library in its own workspace, where cargo does not tell one place from another, and returns its
+/// `.rlib` files.
 fn build_std(workspace: &Workspace, folder: &Path, library: &Path) -> Result<Vec<PathBuf>> {
-    let project = folder.join("empty");
-    fs::create_dir_all(project.join("src"))?;
-    fs::write(project.join("src/lib.rs"), "")?;
-    fs::write(project.join("Cargo.toml"), "[workspace]\n[package]\nname = \"empty\"\nedition = \"2024\"\n")?;
-    let mut cargo = workspace.cargo();
-    cargo.current_dir(&project).env("CARGO_TARGET_DIR", project.join("target"));
-    cargo.args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET]);
-    // The guest's link-time optimisation needs the bitcode; unstable options need the bootstrap switch.
-    cargo.env("RUSTFLAGS", "-Cembed-bitcode=yes").env("CARGO_PROFILE_RELEASE_PANIC", "abort");
-    cargo.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
+    let target = folder.join("target");
+    let cargo = || {
+        let mut cargo = workspace.cargo();
+        // Unstable options need the bootstrap switch.
+        cargo.env("CARGO_TARGET_DIR", &target).env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS");
+        cargo
+    };
+    let name = format!("{}/library", remap::compiler_sources()?);
+    // In its own workspace the compiler is told of the library's files from where they lie.
+    let mut folders = vec![
+        (PathBuf::new(), name.clone()),
+        (folder.to_owned(), "/build".to_owned()),
+        (library.to_owned(), name),
+    ];
+    folders.extend(remap::packages(cargo(), library)?);
+    let mut flags = remap::flags(&folders);
+    // The guest's link-time optimisation needs the bitcode. What is not for everybody's use is marked so.
+    flags.extend(["-Cembed-bitcode=yes", "-Zforce-unstable-if-unmarked"].map(str::to_owned));
+    let mut cargo = cargo();
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    cargo.current_dir(library).args(["build", "--release", "--locked", "--target", TARGET]);
+    cargo.args(["-p", "std", "-p", "proc_macro", "--features", "std/panic-unwind,std/backtrace"]);
     run(&mut cargo)?;
     let mut libraries = Vec::new();
-    for file in fs::read_dir(project.join("target").join(TARGET).join("release/deps"))? {
+    for file in fs::read_dir(target.join(TARGET).join("release/deps"))? {
         let path = file?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".rlib") && !name.starts_with("libempty-") {
+        if name.ends_with(".rlib") {
             libraries.push(path);
         }
     }

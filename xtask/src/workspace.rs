@@ -50,8 +50,12 @@ impl Workspace {
         let mut cargo = self.cargo();
         cargo.current_dir(self.root.join("guest-python"));
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        cargo.env("CARGO_TARGET_DIR", self.cache.join("build/guest"));
+        cargo.env("CARGO_TARGET_DIR", self.guest_target());
         cargo
+    }
+
+    pub fn guest_target(&self) -> PathBuf {
+        self.cache.join("build/guest")
     }
 
     /// Waits until no other task runner prepares `what`; the lock ends with the returned file.
