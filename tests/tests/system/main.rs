@@ -10,6 +10,7 @@ mod determinism;
 mod doctor;
 mod durability;
 mod events;
+mod limits;
 mod replay;
 mod scenario;
 mod scenarios;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime::{Store, StoreContextMut, Trap};
+use wasmtime::{AsContext, Store, StoreContextMut, Trap};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
@@ -153,6 +153,17 @@ pub fn unlimited(store: &mut Store<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// What a store is given for a run that may burn so much. wasmtime looks at the fuel only where functions and loops
+/// begin, and a run can end beyond its quota before that: it kept to it if something of the one unit more is left.
+pub fn tank(fuel: u64) -> u64 {
+    fuel.saturating_add(1)
+}
+
+/// What a run may still burn.
+pub fn fuel_left(store: impl AsContext) -> wasmtime::Result<u64> {
+    Ok(store.as_context().get_fuel()?.checked_sub(1).ok_or(Trap::OutOfFuel)?)
+}
+
 /// The epochs that make up the wall-clock limit, rounded up.
 pub fn epochs(wall_ms: u64) -> u64 {
     wall_ms.div_ceil(EPOCH_MS) + 1
@@ -173,7 +184,7 @@ fn print(state: &mut State, text: &str) -> wasmtime::Result<()> {
 }
 
 fn send(mut store: StoreContextMut<'_, State>, message: host::Message) -> wasmtime::Result<host::Answer> {
-    let fuel = store.get_fuel()?;
+    let fuel = fuel_left(&store)?;
     let state = store.data_mut();
     let message = match checked(message, state, fuel)? {
         Ok(message) => message,
@@ -183,7 +194,7 @@ fn send(mut store: StoreContextMut<'_, State>, message: host::Message) -> wasmti
     // SAFETY: the pointer is only there while `begin`'s promise holds, and this thread is the only user.
     let reply = unsafe { &mut *pointer.as_ptr() }.send(message).ok_or(Stop::Aborted)?;
     let value = reply.result.map(|json| json.get().to_owned()).map_err(|fault| refusal(state, fault));
-    store.set_fuel(fuel.saturating_sub(reply.fuel_used))?;
+    store.set_fuel(tank(fuel.saturating_sub(reply.fuel_used)))?;
     Ok(host::Answer { value, attributes: reply.attributes.map(|json| json.get().to_owned()) })
 }
 

@@ -98,10 +98,13 @@ impl WasmSandbox {
         let Isolate { mut store, python } = isolate;
         begin(store.data_mut());
         let started = store.data().memory.check().map_err(Into::into);
-        let started = started.and_then(|()| store.set_fuel(quota.fuel));
+        let started = started.and_then(|()| store.set_fuel(isolate::tank(quota.fuel)));
         store.set_epoch_deadline(isolate::epochs(quota.wall_ms));
         let result = started.and_then(|()| call(&python, &mut store));
-        let left = store.get_fuel().unwrap_or(0);
+        let (result, left) = match isolate::fuel_left(&store) {
+            Ok(left) => (result, left),
+            Err(exhausted) => (Err(exhausted), 0),
+        };
         let state = store.data_mut();
         state.finish();
         let spent = Spent {
