@@ -158,6 +158,53 @@ return [repr(f)[:50], str(len(repr(f)))]
 return eval("(" * 300 + ")" * 300)
 # --- deep_brackets
 return eval("[" * 90 + "1" + "]" * 90)
+# --- deep_hash
+a = ()
+for _ in range(100000):
+    a = (a,)
+return hash(a)
+# --- deep_comparison
+a, b = [], []
+for _ in range(100000):
+    a, b = [a], [b]
+return a == b
+# --- deep_iterator
+import itertools
+a = iter([])
+for _ in range(30000):
+    a = itertools.chain(a, [1])
+return next(a)
+# --- deep_map
+a = [1]
+for _ in range(60000):
+    a = map(abs, a)
+return list(a)
+# --- deep_end
+a = None
+for _ in range(100000):
+    a = [a]
+    b = {1: a}
+a = b = None
+return "gone"
+# --- deep_copy
+import copy
+a = []
+for _ in range(5000):
+    a = [a]
+return len(copy.deepcopy(a))
+# --- deep_isinstance
+a = int
+for _ in range(100000):
+    a = (a, str)
+return isinstance(1.5, a)
+# --- deep_result
+a = []
+for _ in range(5000):
+    a = [a]
+return a
+# --- deep_regex
+import re
+return re.match("(" * 5000 + "a" + ")" * 5000, "a")
 # --- memory_to_the_limit
 kept = []
 while True:
