@@ -15,17 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aura::config::Config;
-use aura::sandbox::wasm::{Progress, WasmSandbox};
+use aura::sandbox::wasm::{Silent, WasmSandbox};
 use libtest_mimic::{Arguments, Trial};
 
 use self::program::Program;
-
-struct Silent;
-
-impl Progress for Silent {
-    fn step(&self, _: &str) {}
-    fn done(&self) {}
-}
 
 fn guest_and_cache() -> (PathBuf, PathBuf) {
     let config = Config::load(&[]).expect("the settings are valid");
