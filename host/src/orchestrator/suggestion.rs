@@ -109,7 +109,7 @@ fn histogram(sorted: &[u64], least: u64, most: u64) -> Vec<Bin> {
     let mut from = 0;
     (1..=bins)
         .map(|bin| {
-            let to = (least + bin * width - 1).min(most);
+            let to = least.saturating_add(bin * width - 1).min(most);
             let until = sorted.partition_point(|used| *used <= to);
             let runs = (until - from) as u64;
             from = until;
