@@ -256,7 +256,7 @@ pub fn opening() -> Vec<Step> {
     let mut steps = greeting();
     let single = json!("single");
     steps.extend([current(&single), current(&single), current(&single)]);
-    steps.push(meta("schema", json!([{ "_key": "schema", "version": 1 }])));
+    steps.push(meta("schema", json!([{ "_key": "schema", "version": 2 }])));
     steps.push(meta("import", json!([])));
     steps.push(explain(&["use-indexes", "cluster-one-shard"]));
     steps

@@ -70,8 +70,9 @@ FOR o IN UvmObjects FILTER o._key == c.key
 LET prototypes = (FOR l IN PrototypeLinks FILTER l._from == o._id SORT l.position RETURN l._to)
 LET methods = (FOR m IN MethodVersions FILTER o._id == @start FILTER m.object == o._key AND m.current == true RETURN m.name)
 LET method = FIRST(FOR m IN MethodVersions FILTER m.object == o._key AND m.name == @name AND m.current == true RETURN m.record)
+LET account = FIRST(FOR a IN Accounts FILTER o._id == @start FILTER a._key == o._key RETURN a.record)
 LET attributes = whole ? (o.exact != null ? o.exact : JSON_STRINGIFY(o.attributes)) : null
-RETURN { total, key: o._key, rev: o._rev, attributes, prototypes, methods, method }";
+RETURN { total, key: o._key, rev: o._rev, attributes, prototypes, methods, method, account }";
 
 pub const INHERITED_METHODS: &str = "WITH UvmObjects
 FOR o IN 0..@depth OUTBOUND @start PrototypeLinks OPTIONS { order: \"bfs\", uniqueVertices: \"global\" }
@@ -87,10 +88,18 @@ RETURN (FOR m IN MethodVersions FILTER m.object == o._key AND m.current == true 
 pub const VERSIONS: &str = "FOR o IN UvmObjects FILTER o._key == @key
 RETURN (FOR m IN MethodVersions FILTER m.object == o._key AND m.name == @name SORT m.version DESC RETURN m.record)";
 
+pub const VERSION: &str = "FOR o IN UvmObjects FILTER o._key == @key
+RETURN FIRST(FOR m IN MethodVersions FILTER m.object == o._key AND m.name == @name AND m.version == @version RETURN m.record)";
+
 /// The version that runs.
 pub const CURRENT: &str =
     "FOR m IN MethodVersions FILTER m.object == @object AND m.name == @name AND m.current == true
 RETURN { key: m._key, record: m.record }";
+
+/// Which of these objects there are, with their accounts.
+pub const ACCOUNTS: &str = "FOR o IN UvmObjects FILTER o._key IN @keys
+LET record = FIRST(FOR a IN Accounts FILTER a._key == o._key RETURN a.record)
+RETURN { key: o._key, record }";
 
 /// What decides whether a message is taken in.
 pub const ARRIVAL: &str = concat!(
@@ -119,19 +128,24 @@ pub const MESSAGE: &str = "FOR m IN Messages FILTER m._key == @id RETURN m.recor
 
 pub const INVOCATION: &str = "FOR i IN Invocations FILTER i._key == @id RETURN i.record";
 
+pub const KEPT: &str = "FOR c IN Contents FILTER c._key == @digest RETURN c.content";
+
+/// Gives invocations what they are searched by, as their records say it.
+pub const DESCRIBE: &str = "FOR i IN Invocations FILTER i.id > @after SORT i.id LIMIT @rows
+LET record = JSON_PARSE(i.record)
+UPDATE i WITH { source: PARSE_IDENTIFIER(record.source_object_id).key, method: record.method_name } IN Invocations
+RETURN i.id";
+
 pub const UNFINISHED: &str =
     "FOR m IN Messages FILTER m.open == true AND m.server == @server SORT m.id RETURN m.record";
 
 /// A page of messages, newest first, with those filters that are given.
 pub fn messages(target: bool, status: bool, after: bool) -> String {
-    let mut filters = String::new();
-    for (given, filter) in [
+    let filters = only([
         (target, " FILTER m.target == @target"),
         (status, " FILTER m.status IN @status"),
         (after, " FILTER m.id < @after"),
-    ] {
-        filters += if given { filter } else { "" };
-    }
+    ]);
     format!(
         "LET cut = (FOR m IN Messages{filters} SORT m.id DESC LIMIT @rows
     WINDOW {{ preceding: \"unbounded\", following: 0 }} AGGREGATE total = SUM(m.bytes)
@@ -140,6 +154,37 @@ FOR c IN SLICE(cut, 0, @limit) FILTER c.before <= @bytes
 FOR m IN Messages FILTER m._key == c.key
 RETURN {{ seen: LENGTH(cut), item: m.record }}"
     )
+}
+
+/// A page of invocations, newest first, with those filters that are given: the method, since when, and after which.
+pub fn invocations(given: [bool; 3]) -> String {
+    format!(
+        "LET cut = (FOR i IN Invocations{} SORT i.id DESC LIMIT @rows
+    WINDOW {{ preceding: \"unbounded\", following: 0 }} AGGREGATE total = SUM(i.bytes)
+    RETURN {{ key: i._key, before: total - i.bytes }})
+FOR c IN SLICE(cut, 0, @limit) FILTER c.before <= @bytes
+FOR i IN Invocations FILTER i._key == c.key
+RETURN {{ seen: LENGTH(cut), item: i.record }}",
+        of_invocations(given)
+    )
+}
+
+/// How many invocations those filters find.
+pub fn count_invocations(given: [bool; 3]) -> String {
+    format!("FOR i IN Invocations{} COLLECT WITH COUNT INTO found RETURN found", of_invocations(given))
+}
+
+fn of_invocations([method, since, after]: [bool; 3]) -> String {
+    only([
+        (method, " FILTER i.source == @source AND i.method == @method"),
+        (since, " FILTER i.id >= @since"),
+        (after, " FILTER i.id < @after"),
+    ])
+}
+
+/// Those filters that are given.
+fn only(filters: [(bool, &str); 3]) -> String {
+    filters.into_iter().filter_map(|(given, filter)| given.then_some(filter)).collect()
 }
 
 pub const JOIN: &str = "INSERT { _key: @server, lease: @lease, until: DATE_NOW() + @time } INTO Servers OPTIONS { overwriteMode: \"replace\" }";
@@ -176,7 +221,9 @@ pub const CONTENT: &str =
 LET versions = (FOR m IN MethodVersions LIMIT 1 RETURN 1)
 LET messages = (FOR m IN Messages LIMIT 1 RETURN 1)
 LET invocations = (FOR i IN Invocations LIMIT 1 RETURN 1)
-RETURN LENGTH(objects) + LENGTH(versions) + LENGTH(messages) + LENGTH(invocations)";
+LET contents = (FOR c IN Contents LIMIT 1 RETURN 1)
+LET accounts = (FOR a IN Accounts LIMIT 1 RETURN 1)
+RETURN LENGTH(objects) + LENGTH(versions) + LENGTH(messages) + LENGTH(invocations) + LENGTH(contents) + LENGTH(accounts)";
 
 pub const FORGET: &str = "REMOVE @key IN Meta";
 
@@ -203,9 +250,19 @@ FOR c IN cut FILTER c.before <= @bytes
 FOR m IN Messages FILTER m._key == c.key
 RETURN { after: m.id, record: m.record, idempotency_key: m.idempotency_key }";
 
+pub const ALL_CONTENTS: &str = "LET cut = (FOR c IN Contents FILTER c._key > @after SORT c._key LIMIT @rows
+    WINDOW { preceding: \"unbounded\", following: 0 } AGGREGATE total = SUM(c.bytes)
+    RETURN { key: c._key, before: total - c.bytes })
+FOR k IN cut FILTER k.before <= @bytes
+FOR c IN Contents FILTER c._key == k.key
+RETURN { after: c._key, content: c.content }";
+
 pub const ALL_INVOCATIONS: &str = "LET cut = (FOR i IN Invocations FILTER i.id > @after SORT i.id LIMIT @rows
     WINDOW { preceding: \"unbounded\", following: 0 } AGGREGATE total = SUM(i.bytes)
     RETURN { key: i._key, before: total - i.bytes })
 FOR c IN cut FILTER c.before <= @bytes
 FOR i IN Invocations FILTER i._key == c.key
 RETURN { after: i.id, record: i.record }";
+
+pub const ALL_ACCOUNTS: &str = "FOR a IN Accounts FILTER a.order > @after SORT a.order LIMIT @rows
+RETURN { after: a.order, key: a._key, record: a.record }";

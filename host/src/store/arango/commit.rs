@@ -1,44 +1,20 @@
-//! The commit of one cognitive cycle, and the invocations it records.
+//! The commit of one cognitive cycle.
 
 use indexmap::IndexMap;
-use serde::Serialize;
-use serde_json::json;
 
 use super::database::Database;
-use super::error::{Attempt, damaged};
+use super::error::Attempt;
 use super::guards::Guards;
 use super::transaction::{Transaction, transact};
-use super::{aql, messages, methods, objects};
-use crate::object::{Invocation, InvocationId, Json, ObjectId, Rev};
+use super::{accounts, invocations, messages, methods, objects};
+use crate::object::{Json, ObjectId, Rev};
 use crate::store::{Commit, Result, StoreError};
-
-/// An invocation as the text of its record, with what is searched beside it.
-#[derive(Serialize)]
-pub(super) struct New {
-    #[serde(rename = "_key")]
-    key: InvocationId,
-    id: InvocationId,
-    message: String,
-    bytes: usize,
-    record: String,
-}
-
-pub(super) fn document(invocation: &Invocation) -> Result<New> {
-    let record = methods::record(invocation)?;
-    Ok(New {
-        key: invocation.invocation_id,
-        id: invocation.invocation_id,
-        message: invocation.message_id.to_string(),
-        bytes: record.len(),
-        record,
-    })
-}
 
 pub(super) async fn commit(database: &Database, commit: &Commit) -> Result<()> {
     transact!(
         database,
         commit.preconditions.first().map(|(object, _)| object),
-        &["Guards", "UvmObjects", "MethodVersions", "Messages", "Invocations"],
+        &["Guards", "UvmObjects", "MethodVersions", "Messages", "Invocations", "Contents", "Accounts"],
         &["Servers"],
         |transaction| commit_in(&transaction, commit)
     )
@@ -88,8 +64,11 @@ async fn commit_in(transaction: &Transaction, commit: &Commit) -> Attempt<()> {
     for install in &commit.installs {
         methods::install_in(transaction, install).await?;
     }
-    let invocations = commit.invocations.iter().map(document).collect::<Result<Vec<_>>>()?;
-    Ok(transaction.insert("Invocations", &invocations).await?)
+    let invocations = commit.invocations.iter().map(invocations::document).collect::<Result<Vec<_>>>()?;
+    transaction.insert("Invocations", &invocations).await?;
+    // Last, since others may be waiting for the same ones.
+    invocations::keep(transaction, &commit.contents).await?;
+    accounts::charge(transaction, &commit.charges).await
 }
 
 /// What becomes of each object: its new attributes, or none if only a method is installed.
@@ -100,11 +79,4 @@ fn changed(commit: &Commit) -> IndexMap<&ObjectId, Option<&Json>> {
         changed.entry(&install.object).or_insert(None);
     }
     changed
-}
-
-pub(super) async fn invocation(database: &Database, id: InvocationId) -> Result<Option<Invocation>> {
-    let rows: Vec<String> = database.read(aql::INVOCATION, json!({ "id": id })).await?;
-    let record =
-        |record: &String| serde_json::from_str(record).map_err(|error| damaged("an invocation", error));
-    rows.first().map(record).transpose()
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::database::Database;
-use super::error::damaged;
+use super::import::CONTENT;
 use super::transaction::Transaction;
-use super::{aql, messages, methods, objects};
+use super::{accounts, aql, invocations, messages, methods, objects};
 use crate::object::{Json, ObjectId};
 use crate::store::{Entry, Imported, MAX_PAGE_BYTES, Result, StoreError};
 
@@ -21,10 +21,8 @@ const ROWS: u32 = 200;
 /// A transaction ends when nothing is done in it for a minute; a slow receiver must not be the reason.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-const READS: [&str; 5] = ["UvmObjects", "PrototypeLinks", "MethodVersions", "Messages", "Invocations"];
-
 pub(super) async fn export(database: &Database, to: mpsc::Sender<Entry>) -> Result<()> {
-    let transaction = Transaction::begin(database, &[], &READS).await?;
+    let transaction = Transaction::begin(database, &[], &CONTENT).await?;
     let sending = Sending { transaction, to };
     let sent = sending.all().await;
     sending.transaction.close().await;
@@ -72,6 +70,19 @@ struct RecordRow {
     idempotency_key: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct ContentRow {
+    after: String,
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct AccountRow {
+    after: String,
+    key: String,
+    record: String,
+}
+
 /// A row says where the next page begins.
 trait Row {
     fn after(&self) -> &str;
@@ -86,7 +97,7 @@ macro_rules! rows {
         }
     )*};
 }
-rows!(ObjectRow, LinksRow, RecordRow);
+rows!(ObjectRow, LinksRow, RecordRow, ContentRow, AccountRow);
 
 impl Sending {
     async fn all(&self) -> std::result::Result<(), Stop> {
@@ -114,11 +125,20 @@ impl Sending {
             Ok(Some(Entry::Message { message, idempotency_key: row.idempotency_key }))
         })
         .await?;
+        self.pages(aql::ALL_CONTENTS, |row: ContentRow| {
+            sent.contents += 1;
+            Ok(Some(Entry::Content(invocations::content_from(row.content)?)))
+        })
+        .await?;
         self.pages(aql::ALL_INVOCATIONS, |row: RecordRow| {
             sent.invocations += 1;
-            let invocation =
-                serde_json::from_str(&row.record).map_err(|error| damaged("an invocation", error))?;
-            Ok(Some(Entry::Invocation(invocation)))
+            Ok(Some(Entry::Invocation(invocations::from_record(&row.record)?)))
+        })
+        .await?;
+        self.pages(aql::ALL_ACCOUNTS, |row: AccountRow| {
+            sent.accounts += 1;
+            let account = accounts::from_record(&row.record)?;
+            Ok(Some(Entry::Account { object: objects::id(&row.key)?, account }))
         })
         .await?;
         self.send(Entry::End(sent)).await

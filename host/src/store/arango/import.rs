@@ -11,25 +11,21 @@ use uuid::Uuid;
 use super::database::Database;
 use super::error::{Answered, Attempt, Failure, number};
 use super::transaction::{Transaction, transact};
-use super::{aql, commit, messages, methods, objects};
-use crate::object::{Invocation, Json, Message, Method, MethodName, ObjectId};
+use super::{accounts, aql, invocations, messages, methods, objects};
+use crate::object::{Account, Contents, Json, Message, Method, MethodName, ObjectId};
 use crate::store::{Entry, Imported, Result, StoreError, require_count, require_size};
 
 /// Entries, and bytes of their text, that share a transaction.
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// What is emptied when an import breaks off.
-const CONTENT: [&str; 5] = ["UvmObjects", "PrototypeLinks", "MethodVersions", "Messages", "Invocations"];
+/// What an image is made of. Emptied when an import breaks off.
+pub(super) const CONTENT: [&str; 7] =
+    ["UvmObjects", "PrototypeLinks", "MethodVersions", "Messages", "Contents", "Invocations", "Accounts"];
 
 pub(super) async fn import(database: &Database, mut from: mpsc::Receiver<Entry>) -> Result<Imported> {
-    let begun: Result<Vec<Root>> = transact!(
-        database,
-        None,
-        &["Meta"],
-        &["UvmObjects", "PrototypeLinks", "MethodVersions", "Messages", "Invocations"],
-        |transaction| begin(&transaction)
-    );
+    let begun: Result<Vec<Root>> =
+        transact!(database, None, &["Meta"], &CONTENT, |transaction| begin(&transaction));
     let roots = begun?;
     let imported = take_all(database, &mut from).await;
     let ended = match &imported {
@@ -126,11 +122,21 @@ async fn take_all(database: &Database, from: &mut mpsc::Receiver<Entry>) -> Resu
                 batch.bytes += message.result.get().len() + message.output.len() + message.args.get().len();
                 batch.messages.push((message, idempotency_key));
             }
-            Entry::Content(_) | Entry::Account { .. } => todo!(),
+            Entry::Content(content) => {
+                taken.contents += 1;
+                batch.bytes += content.get().len();
+                batch.contents.insert(content.digest(), content);
+            }
             Entry::Invocation(invocation) => {
                 taken.invocations += 1;
-                batch.bytes += invocation.output.len() + invocation.args.get().len();
-                batch.invocations.push(invocation);
+                let document = invocations::document(&invocation)?;
+                batch.bytes += document.bytes;
+                batch.invocations.push(document);
+            }
+            Entry::Account { object, account } => {
+                taken.accounts += 1;
+                batch.holders.push(object.clone());
+                batch.accounts.push((object, account));
             }
             Entry::End(counted) => {
                 batch.put(database).await?;
@@ -166,7 +172,9 @@ struct Batch {
     /// Versions that do not run any more.
     past: Vec<Uuid>,
     messages: Vec<(Message, Option<String>)>,
-    invocations: Vec<Invocation>,
+    contents: Contents,
+    invocations: Vec<invocations::New>,
+    accounts: Vec<(ObjectId, Account)>,
 }
 
 impl Batch {
@@ -177,15 +185,18 @@ impl Batch {
                 Entry::Prototypes { .. } => self.prototypes.len(),
                 Entry::Method(_) => self.methods.len(),
                 Entry::Message { .. } => self.messages.len(),
-                Entry::Content(_) | Entry::Account { .. } => todo!(),
+                Entry::Content(_) => self.contents.len(),
                 Entry::Invocation(_) => self.invocations.len(),
+                Entry::Account { .. } => self.accounts.len(),
                 Entry::End(_) => return true,
             },
             self.objects.len()
                 + self.prototypes.len()
                 + self.methods.len()
                 + self.messages.len()
-                + self.invocations.len(),
+                + self.contents.len()
+                + self.invocations.len()
+                + self.accounts.len(),
         );
         kind == all && all < BATCH && self.bytes < BATCH_BYTES
     }
@@ -213,8 +224,7 @@ impl Batch {
     }
 
     async fn put(self, database: &Database) -> Result<()> {
-        let writes = ["UvmObjects", "PrototypeLinks", "MethodVersions", "Messages", "Invocations"];
-        transact!(database, None, &writes, &[], |transaction| self.put_in(&transaction))
+        transact!(database, None, &CONTENT, &[], |transaction| self.put_in(&transaction))
     }
 
     async fn put_in(&self, transaction: &Transaction) -> Attempt<()> {
@@ -233,10 +243,12 @@ impl Batch {
         unique(transaction.insert("Messages", &messages).await, |item| {
             format!("message '{}', or its idempotency key, is in it twice", self.messages[item].0.message_id)
         })?;
-        let invocations = self.invocations.iter().map(commit::document).collect::<Result<Vec<_>>>()?;
-        unique(transaction.insert("Invocations", &invocations).await, |item| {
-            format!("invocation '{}' is in it twice", self.invocations[item].invocation_id)
-        })
+        invocations::keep(transaction, &self.contents).await?;
+        unique(transaction.insert("Invocations", &self.invocations).await, |item| {
+            format!("invocation '{}' is in it twice", self.invocations[item].key)
+        })?;
+        let accounts = self.accounts.iter().map(|(object, account)| accounts::document(object, account));
+        Ok(transaction.replace("Accounts", &accounts.collect::<Result<Vec<_>>>()?).await?)
     }
 
     /// The roots are there already.

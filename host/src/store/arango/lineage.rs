@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::database::Database;
-use super::{aql, methods, objects};
+use super::{accounts, aql, methods, objects};
 use crate::object::{Method, MethodName, Object, ObjectId, Rev};
 use crate::store::{MAX_LINEAGE, MAX_LINEAGE_BYTES, Resolution, Result, StoreError, attributes};
 
@@ -31,6 +31,8 @@ struct Searched {
     /// Of the receiver alone.
     methods: Vec<MethodName>,
     method: Option<String>,
+    /// Of the receiver alone.
+    account: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +98,8 @@ pub(super) async fn resolve(
         methods: names,
         prototypes: first.prototypes,
     };
-    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(inherited)?, method, account: None })
+    let account = first.account.as_deref().map(accounts::from_record).transpose()?;
+    Ok(Resolution { receiver, lineage, inherited: attributes::inherited(inherited)?, method, account })
 }
 
 /// The methods the object understands, in order of resolution, without those a nearer one hides.

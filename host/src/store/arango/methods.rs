@@ -87,6 +87,18 @@ pub(super) async fn versions(database: &Database, id: &ObjectId, name: &MethodNa
     }
 }
 
+pub(super) async fn version(
+    database: &Database,
+    id: &ObjectId,
+    name: &MethodName,
+    version: u32,
+) -> Result<Option<Method>> {
+    let values = json!({ "key": id.key(), "name": name, "version": version });
+    let rows: Vec<Option<String>> = database.read(aql::VERSION, values).await?;
+    let record = rows.first().ok_or_else(|| StoreError::ObjectNotFound(id.clone()))?;
+    record.as_deref().map(from_record).transpose()
+}
+
 pub(super) async fn install(database: &Database, install: &Install) -> Result<Method> {
     transact!(
         database,

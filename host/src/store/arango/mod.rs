@@ -9,6 +9,7 @@
 //! may have too, and does not tell a lost answer from a refusal. Indexes go around it since it sends members that
 //! are no settings.
 
+mod accounts;
 mod client;
 mod commit;
 mod database;
@@ -17,6 +18,7 @@ mod examine;
 mod export;
 mod guards;
 mod import;
+mod invocations;
 mod lease;
 mod lineage;
 mod messages;
@@ -172,27 +174,7 @@ impl Store for ArangoStore {
     }
 
     async fn version(&self, id: &ObjectId, name: &MethodName, version: u32) -> Result<Option<Method>> {
-        Ok(self.versions(id, name).await?.into_iter().find(|method| method.version == version))
-    }
-
-    async fn account(&self, _: &ObjectId) -> Result<Option<Account>> {
-        Err(NOT_YET())
-    }
-
-    async fn set_budget(&self, _: &ObjectId, _: Budget) -> Result<Account> {
-        Err(NOT_YET())
-    }
-
-    async fn invocations(&self, _: &InvocationFilter) -> Result<Page<Invocation>> {
-        Err(NOT_YET())
-    }
-
-    async fn count_invocations(&self, _: &InvocationFilter) -> Result<u64> {
-        Err(NOT_YET())
-    }
-
-    async fn content(&self, _: &Digest) -> Result<Option<Json>> {
-        Err(NOT_YET())
+        methods::version(&self.database, id, name, version).await
     }
 
     async fn install(&self, install: Install) -> Result<Method> {
@@ -201,6 +183,14 @@ impl Store for ArangoStore {
 
     async fn set_quota(&self, id: &ObjectId, name: &MethodName, quota: QuotaOverride) -> Result<Method> {
         methods::set_quota(&self.database, id, name, quota).await
+    }
+
+    async fn account(&self, id: &ObjectId) -> Result<Option<Account>> {
+        accounts::read(&self.database, id).await
+    }
+
+    async fn set_budget(&self, id: &ObjectId, budget: Budget) -> Result<Account> {
+        accounts::set_budget(&self.database, id, budget).await
     }
 
     async fn join(&self, server: &ServerName, time: Duration) -> Result<Lease> {
@@ -249,7 +239,19 @@ impl Store for ArangoStore {
     }
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>> {
-        commit::invocation(&self.database, id).await
+        invocations::read(&self.database, id).await
+    }
+
+    async fn invocations(&self, filter: &InvocationFilter) -> Result<Page<Invocation>> {
+        invocations::list(&self.database, filter).await
+    }
+
+    async fn count_invocations(&self, filter: &InvocationFilter) -> Result<u64> {
+        invocations::count(&self.database, filter).await
+    }
+
+    async fn content(&self, digest: &Digest) -> Result<Option<Json>> {
+        invocations::content(&self.database, digest).await
     }
 
     /// All of it comes from one snapshot of the leader.
@@ -261,9 +263,4 @@ impl Store for ArangoStore {
     async fn import(&self, from: mpsc::Receiver<Entry>) -> Result<Imported> {
         import::import(&self.database, from).await
     }
-}
-
-#[allow(non_snake_case)]
-fn NOT_YET() -> super::StoreError {
-    super::StoreError::Unavailable("not yet".to_owned())
 }

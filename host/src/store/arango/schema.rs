@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::client::{Door, Link};
 use super::database::{Database, parsed};
 use super::error::{Answered, Failure, explain, number};
-use super::{ArangoConfig, aql};
+use super::{ArangoConfig, aql, invocations};
 use crate::store::{Result, StoreError};
 
 /// What this program makes and knows.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Copies of everything, and how many of them a write waits for.
 const COPIES: usize = 3;
@@ -26,14 +26,16 @@ const WRITTEN: usize = 2;
 /// How long an entry of the journal is kept, in seconds.
 const JOURNAL_TIME: u32 = 86_400;
 
-pub(super) const COLLECTIONS: [(&str, bool); 11] = [
+pub(super) const COLLECTIONS: [(&str, bool); 13] = [
     ("UvmObjects", false),
     ("PrototypeLinks", true),
     ("MemoryNodes", false),
     ("ContextLinks", true),
     ("Messages", false),
     ("Invocations", false),
+    ("Contents", false),
     ("MethodVersions", false),
+    ("Accounts", false),
     ("Servers", false),
     ("Journal", false),
     ("Guards", false),
@@ -41,7 +43,7 @@ pub(super) const COLLECTIONS: [(&str, bool); 11] = [
 ];
 
 /// Collection, name and fields of each index, and whether it is unique.
-pub(super) const INDEXES: [(&str, &str, &[&str], bool); 12] = [
+pub(super) const INDEXES: [(&str, &str, &[&str], bool); 14] = [
     ("UvmObjects", "by_order", &["order"], true),
     ("PrototypeLinks", "by_position", &["_from", "position"], true),
     ("MethodVersions", "by_order", &["order"], true),
@@ -54,6 +56,8 @@ pub(super) const INDEXES: [(&str, &str, &[&str], bool); 12] = [
     ("Messages", "by_turn", &["target", "open", "id"], false),
     ("Messages", "by_server", &["open", "server", "id"], false),
     ("Invocations", "by_id", &["id"], true),
+    ("Invocations", "by_method", &["source", "method", "id"], false),
+    ("Accounts", "by_order", &["order"], true),
 ];
 
 const GRAPHS: [(&str, &str, &[&str], &[&str]); 2] = [
@@ -255,6 +259,7 @@ async fn create(database: &Database, arango: &Arango<Link>) -> Result<()> {
         let graph = Graph::builder().name(name.to_owned()).edge_definitions(vec![edges]).build();
         made(arango.create_graph(graph, true).await)?;
     }
+    invocations::describe(database).await?;
     let schema = json!({ "_key": "schema", "version": VERSION });
     let path = "document/Meta?overwriteMode=replace&waitForSync=true";
     database.ask(Method::POST, path, None, Some(&schema)).await?;

@@ -41,6 +41,8 @@ const DECISION_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duratio
 
 /// Inserts; fails where the key is taken.
 const INSERT: (Method, &str) = (Method::POST, "");
+/// Inserts, or leaves what is there.
+const ADD: (Method, &str) = (Method::POST, "?overwriteMode=ignore");
 /// Inserts, or replaces what is there.
 const REPLACE: (Method, &str) = (Method::POST, "?overwriteMode=replace");
 /// Inserts, or replaces those members that are given.
@@ -111,6 +113,10 @@ impl Transaction {
 
     pub async fn insert<T: Serialize>(&self, collection: &str, documents: &[T]) -> Answered<()> {
         self.database.write(&self.id, INSERT, collection, documents).await
+    }
+
+    pub async fn add<T: Serialize>(&self, collection: &str, documents: &[T]) -> Answered<()> {
+        self.database.write(&self.id, ADD, collection, documents).await
     }
 
     pub async fn replace<T: Serialize>(&self, collection: &str, documents: &[T]) -> Answered<()> {

@@ -55,6 +55,8 @@ pub struct Database {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Write {
     Insert,
+    /// Inserts, or does nothing.
+    Add,
     /// Inserts or replaces.
     Replace,
     /// Inserts or updates.
@@ -147,6 +149,7 @@ impl Database {
             (Write::Insert, Some(_)) => {
                 return Err(refusal(409, 1210, format!("unique constraint violated: {key}")));
             }
+            (Write::Add, Some(before)) => return Ok(before["_rev"].as_str().unwrap_or_default().to_owned()),
             (Write::Update, None) => return Err(refusal(404, 1202, "document not found")),
             _ => {}
         }

@@ -358,6 +358,7 @@ impl Call<'_> {
     fn documents(mut self, method: &str, name: &str) -> Result<(u16, Value)> {
         let how = match (method, self.parameters) {
             ("POST", "") => Write::Insert,
+            ("POST", "overwriteMode=ignore") => Write::Add,
             ("POST", "overwriteMode=replace" | "overwriteMode=replace&waitForSync=true") => Write::Replace,
             ("POST", "overwriteMode=update&mergeObjects=false&keepNull=true") => Write::Merge,
             ("PATCH", "mergeObjects=false&keepNull=true") => Write::Update,

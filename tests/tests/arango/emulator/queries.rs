@@ -22,6 +22,7 @@ pub fn writes(query: &str) -> Vec<String> {
         aql::JOURNAL => "Journal",
         aql::RENEW => "Servers",
         aql::FORGET => "Meta",
+        aql::DESCRIBE => "Invocations",
         _ => return Vec::new(),
     };
     vec![name.to_owned()]
@@ -76,6 +77,7 @@ impl Query<'_> {
                     "attributes": fits.then(|| exact(o)), "prototypes": query.links(o)?,
                     "methods": if own { column(&current, "name") } else { json!([]) },
                     "method": named.map(|m| m["record"].clone()),
+                    "account": if own { query.account(o)? } else { Value::Null },
                 }))
             })?,
             aql::INHERITED_METHODS => self.lineage(|query, o, _| {
@@ -87,12 +89,25 @@ impl Query<'_> {
                 objects.iter().map(|o| Ok(column(&self.current(o)?, "record"))).collect::<Result<_>>()?
             }
             aql::VERSIONS => self.versions()?,
+            aql::VERSION => {
+                let mut found = self.all("MethodVersions")?;
+                found.retain(|m| ["name", "version"].iter().all(|field| m[field] == self.values[field]));
+                let objects = self.keyed("UvmObjects", "key")?;
+                let of = |o: &Value| found.iter().find(|m| m["object"] == o["_key"]);
+                objects.iter().map(|o| of(o).map_or(Value::Null, |m| m["record"].clone())).collect()
+            }
             aql::CURRENT => {
                 let found = self.all("MethodVersions")?;
                 let is_wanted = |m: &&Arc<Value>| {
-                    m["object"] == self.values["object"] && m["name"] == self.values["name"] && m["current"] == true
+                    m["object"] == self.values["object"]
+                        && m["name"] == self.values["name"]
+                        && m["current"] == true
                 };
-                found.iter().filter(is_wanted).map(|m| json!({ "key": m["_key"], "record": m["record"] })).collect()
+                found
+                    .iter()
+                    .filter(is_wanted)
+                    .map(|m| json!({ "key": m["_key"], "record": m["record"] }))
+                    .collect()
             }
             aql::ARRIVAL => {
                 let same = self.fields("Messages", "id", "record")?;
@@ -107,13 +122,42 @@ impl Query<'_> {
             }
             aql::STANDING => self.standing()?,
             aql::MESSAGE => self.fields("Messages", "id", "record")?,
-            aql::INVOCATION => self.fields("Invocations", "id", "record")?,
             aql::UNFINISHED => {
                 let mut found = self.all("Messages")?;
                 found.retain(|m| m["open"] == true && m["server"] == self.values["server"]);
                 found.sort_by_key(|m| m["id"].to_string());
                 found.iter().map(|m| m["record"].clone()).collect()
             }
+            text => return self.of_runs(text),
+        })
+    }
+
+    fn of_runs(&mut self, text: &str) -> Result<Vec<Value>> {
+        Ok(match text {
+            aql::ACCOUNTS => {
+                let mut found = self.all("UvmObjects")?;
+                found.retain(|o| contains(&self.values["keys"], &o["_key"]));
+                let holder = |o: &Value| Ok(json!({ "key": o["_key"], "record": self.account(o)? }));
+                found.iter().map(|o| &**o).map(holder).collect::<Result<_>>()?
+            }
+            aql::INVOCATION => self.fields("Invocations", "id", "record")?,
+            aql::KEPT => self.fields("Contents", "digest", "content")?,
+            aql::DESCRIBE => {
+                let found = self.export("Invocations", "id", |_, i| Ok(i.clone()))?;
+                for invocation in &found {
+                    let record: Value = serde_json::from_str(invocation["record"].as_str().unwrap()).unwrap();
+                    let source = record["source_object_id"].as_str().unwrap().split_once('/').unwrap().1;
+                    let change = json!({ "_key": invocation["_key"], "source": source, "method": record["method_name"] });
+                    self.write("Invocations", Write::Update, &change)?;
+                }
+                found.iter().map(|i| i["id"].clone()).collect()
+            }
+            text => return self.of_all(text),
+        })
+    }
+
+    fn of_all(&mut self, text: &str) -> Result<Vec<Value>> {
+        Ok(match text {
             aql::ALL_OBJECTS => self.export("UvmObjects", "order", |_, o| {
                 Ok(json!({ "after": o["order"], "key": o["_key"], "attributes": exact(o) }))
             })?,
@@ -129,6 +173,12 @@ impl Query<'_> {
             aql::ALL_INVOCATIONS => {
                 self.export("Invocations", "id", |_, i| Ok(json!({ "after": i["id"], "record": i["record"] })))?
             }
+            aql::ALL_CONTENTS => self.export("Contents", "_key", |_, c| {
+                Ok(json!({ "after": c["_key"], "content": c["content"] }))
+            })?,
+            aql::ALL_ACCOUNTS => self.export("Accounts", "order", |_, a| {
+                Ok(json!({ "after": a["order"], "key": a["_key"], "record": a["record"] }))
+            })?,
             aql::COUNTS => vec![json!({
                 "objects": self.all("UvmObjects")?.len(), "versions": self.all("MethodVersions")?.len(),
                 "messages": self.all("Messages")?.len(), "invocations": self.all("Invocations")?.len(),
@@ -137,7 +187,7 @@ impl Query<'_> {
                 let objects = self.all("UvmObjects")?;
                 let others = objects.iter().filter(|o| o["_key"] != "nil" && o["_key"] != "system");
                 let mut counted = others.count().min(1);
-                for name in ["MethodVersions", "Messages", "Invocations"] {
+                for name in ["MethodVersions", "Messages", "Invocations", "Contents", "Accounts"] {
                     counted += self.all(name)?.len().min(1);
                 }
                 vec![json!(counted)]
@@ -210,9 +260,17 @@ impl Query<'_> {
 
     fn listing(&mut self, text: &str) -> Result<Vec<Value>> {
         for filters in 0..8 {
-            let [target, status, after] = [1, 2, 4].map(|filter| filters & filter != 0);
+            let given @ [target, status, after] = [1, 2, 4].map(|filter| filters & filter != 0);
             if text == aql::messages(target, status, after) {
                 return self.page("Messages", "id", true, |_, m| Ok(m["record"].clone()));
+            }
+            if text == aql::invocations(given) {
+                return self.page("Invocations", "id", true, |_, i| Ok(i["record"].clone()));
+            }
+            if text == aql::count_invocations(given) {
+                let mut found = self.all("Invocations")?;
+                found.retain(|i| is_listed(i, self.values, "id", true));
+                return Ok(vec![json!(found.len())]);
             }
         }
         Err(refusal(400, 1501, format!("syntax error, or at least a query that nobody knows: {text}")))
@@ -308,6 +366,12 @@ impl Query<'_> {
         }))
     }
 
+    fn account(&mut self, object: &Value) -> Result<Value> {
+        let accounts = self.database.read(self.transaction, "Accounts")?;
+        let account = accounts.get(object["_key"].as_str().unwrap());
+        Ok(account.map_or(Value::Null, |account| account["record"].clone()))
+    }
+
     fn objects_where(&mut self, wanted: impl Fn(&Value, &Value) -> bool) -> Result<Vec<Value>> {
         let mut found = self.all("UvmObjects")?;
         found.retain(|o| wanted(o, self.values));
@@ -348,17 +412,7 @@ impl Query<'_> {
     ) -> Result<Vec<Value>> {
         let values = self.values.clone();
         let mut found = self.all(name)?;
-        found.retain(|document| {
-            let status = values["status"].as_array();
-            let filtered = (values["target"].is_null() || document["target"] == values["target"])
-                && status.is_none_or(|status| status.contains(&document["status"]));
-            let after = values["after"].as_str();
-            let beyond = after.is_none_or(|after| {
-                let this = document[order].as_str().unwrap();
-                if newest_first { this < after } else { this > after }
-            });
-            filtered && beyond
-        });
+        found.retain(|document| is_listed(document, &values, order, newest_first));
         found.sort_by_key(|document| document[order].to_string());
         if newest_first {
             found.reverse();
@@ -383,6 +437,18 @@ impl Query<'_> {
         found.truncate(usize::try_from(values["rows"].as_u64().unwrap()).unwrap());
         cut(&found, &values).iter().map(|document| row(self, document)).collect()
     }
+}
+
+/// Whether those filters of a listing that are given let the document through.
+fn is_listed(document: &Value, values: &Value, order: &str, newest_first: bool) -> bool {
+    let is_asked_for = |field| values[field].is_null() || document[field] == values[field];
+    let status = values["status"].as_array();
+    let this = document[order].as_str();
+    let is_beyond = |after| if newest_first { this < Some(after) } else { this > Some(after) };
+    ["target", "source", "method"].into_iter().all(is_asked_for)
+        && status.is_none_or(|status| status.contains(&document["status"]))
+        && values["since"].as_str().is_none_or(|since| this >= Some(since))
+        && values["after"].as_str().is_none_or(is_beyond)
 }
 
 /// Those before which there are no more bytes than allowed.

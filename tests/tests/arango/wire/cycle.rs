@@ -1,6 +1,6 @@
 //! The commit of a cycle, request by request.
 
-use aura::object::{Message, Method, Rev};
+use aura::object::{Account, Budget, Contents, Json, Message, Method, Rev, Timestamp};
 use aura::store::arango::aql;
 use aura::store::{Commit, Lease, LeaseId, Store, StoreError};
 use libtest_mimic::Trial;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Script, Step, ask, query};
 use crate::trial;
-use crate::values::{completed, cycle, id, install, json as text, message, server};
+use crate::values::{completed, cycle, id, install, invocation, json as text, message, server};
 
 pub fn trials() -> Vec<Trial> {
     macro_rules! wire {
@@ -30,13 +30,30 @@ fn plan(lease: &Lease, message: &Message) -> Commit {
     Commit {
         changes: vec![(id("a"), text(r#"{"n":2}"#))],
         installs: vec![install("a", "greet", "return 1", None)],
+        invocations: vec![invocation(message, Rev("_a".to_owned()))],
+        contents: Contents::from([(content().digest(), content())]),
+        charges: vec![(id("b"), 5), (id("a"), 2), (id("b"), 1)],
         preconditions: vec![(id("a"), Rev("_a".to_owned())), (id("b"), Rev("_b".to_owned()))],
         ..cycle(lease, message)
     }
 }
 
+/// What a record refers to.
+fn content() -> Json {
+    text("[1.50]")
+}
+
 fn begun() -> [Step; 2] {
-    let writes = ["Guards", "UvmObjects", "MethodVersions", "Messages", "Invocations", "Journal"];
+    let writes = [
+        "Guards",
+        "UvmObjects",
+        "MethodVersions",
+        "Messages",
+        "Invocations",
+        "Contents",
+        "Accounts",
+        "Journal",
+    ];
     let collections = json!({ "read": ["Servers"], "write": writes, "exclusive": [] });
     [
         ask("POST /_db/image/_api/transaction/begin")
@@ -92,6 +109,15 @@ async fn a_cycle_is_one_transaction() {
         provenance: install("a", "greet", "return 0", None).provenance,
         installed_at: message.accepted_at,
     };
+    let plan = plan(&lease, &message);
+    let run = &plan.invocations[0];
+    let run_record = serde_json::to_string(run).unwrap();
+    let recorded = json!({
+        "_key": run.invocation_id, "id": run.invocation_id, "message": message.message_id, "source": "a",
+        "method": "greet", "bytes": run_record.len(), "record": run_record,
+    });
+    let account = Account { budget: Budget { fuel_per_hour: Some(9) }, used: 30, since: Timestamp::now() };
+    let charged = Account { used: 36, ..account };
     let before = json!([{ "key": "m4", "record": serde_json::to_string(&before).unwrap() }]);
     let mut steps = Vec::from(begun());
     steps.extend([
@@ -120,10 +146,25 @@ async fn a_cycle_is_one_transaction() {
                 "current": true, "record": "$record",
             }),
         ),
+        written("POST /_db/image/_api/document/Invocations", recorded),
+        written(
+            "POST /_db/image/_api/document/Contents?overwriteMode=ignore",
+            json!({ "_key": content().digest(), "bytes": 6, "content": "[1.50]" }),
+        ),
+        query(aql::ACCOUNTS, json!({ "keys": ["a", "b"] })).within("7").rows(json!([
+            { "key": "b", "record": serde_json::to_string(&account).unwrap() }, { "key": "a", "record": null },
+        ])),
+        ask("POST /_db/image/_api/document/Accounts?overwriteMode=replace")
+            .within("7")
+            .sends(json!([
+                { "_key": "a", "order": "61", "record": "$account" },
+                { "_key": "b", "order": "62", "record": serde_json::to_string(&charged).unwrap() },
+            ]))
+            .answers(202, json!([{ "_key": "a", "_rev": "_r" }, { "_key": "b", "_rev": "_r" }])),
         ends("PUT"),
     ]);
     let (script, store) = Script::opened(steps);
-    let outcome = store.commit(plan(&lease, &message)).await;
+    let outcome = store.commit(plan).await;
     script.ended();
     outcome.unwrap();
 }

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
     }
     wire!(
         a_missing_image_is_made
+        an_image_of_the_version_before_is_brought_to_this_one
         what_cannot_be_served_from_is_refused
         what_is_not_there_is_refused
         settings_that_cannot_be_are_refused
@@ -56,37 +57,27 @@ fn graph(name: &str, edges: &str, from: &[&str], to: &[&str]) -> Step {
     ask("POST /_db/image/_api/gharial?waitForSync=true").sends(graph).answers(201, answer)
 }
 
-async fn a_missing_image_is_made() {
-    let options = json!({ "sharding": "single", "replicationFactor": 3, "writeConcern": 2 });
-    let mut steps = greeting();
-    steps.push(ask("GET /_db/image/_api/database/current").refuses(404, 1228, "database not found"));
-    steps.push(
-        ask("POST /_api/database")
-            .sends(json!({ "name": "image", "options": options }))
-            .answers(201, json!({ "error": false, "code": 201, "result": true })),
-    );
-    steps.extend([current(&single()), current(&single())]);
-    steps.push(query(aql::META, json!({ "key": "schema" })).refuses(
-        404,
-        1203,
-        "collection or view not found: Meta",
-    ));
-    for (name, kind) in [
-        ("UvmObjects", 2),
-        ("PrototypeLinks", 3),
-        ("MemoryNodes", 2),
-        ("ContextLinks", 3),
-        ("Messages", 2),
-        ("Invocations", 2),
-        ("MethodVersions", 2),
-        ("Servers", 2),
-        ("Journal", 2),
-        ("Guards", 2),
-        ("Meta", 2),
-    ] {
-        steps.extend(collection(name, kind));
-    }
-    steps.extend([
+/// Each collection, and whether it holds edges.
+const COLLECTIONS: [(&str, u8); 13] = [
+    ("UvmObjects", 2),
+    ("PrototypeLinks", 3),
+    ("MemoryNodes", 2),
+    ("ContextLinks", 3),
+    ("Messages", 2),
+    ("Invocations", 2),
+    ("Contents", 2),
+    ("MethodVersions", 2),
+    ("Accounts", 2),
+    ("Servers", 2),
+    ("Journal", 2),
+    ("Guards", 2),
+    ("Meta", 2),
+];
+
+/// What is in the collections, once they are there.
+fn indexes_and_graphs() -> Vec<Step> {
+    let ttl = json!({ "type": "ttl", "name": "by_age", "fields": ["at"], "expireAfter": 86_400 });
+    vec![
         index("UvmObjects", "by_order", &["order"], true),
         index("PrototypeLinks", "by_position", &["_from", "position"], true),
         index("MethodVersions", "by_order", &["order"], true),
@@ -99,27 +90,78 @@ async fn a_missing_image_is_made() {
         index("Messages", "by_turn", &["target", "open", "id"], false),
         index("Messages", "by_server", &["open", "server", "id"], false),
         index("Invocations", "by_id", &["id"], true),
-    ]);
-    let ttl = json!({ "type": "ttl", "name": "by_age", "fields": ["at"], "expireAfter": 86_400 });
-    steps.push(ask("POST /_db/image/_api/index?collection=Journal").sends(ttl.clone()).answers(201, ttl));
-    steps.push(graph("Prototypes", "PrototypeLinks", &["UvmObjects"], &["UvmObjects"]));
-    // Made by another server a moment ago.
-    steps.push(graph("Context", "ContextLinks", &["MemoryNodes"], &["MemoryNodes", "UvmObjects"]).refuses(
-        409,
-        1925,
-        "graph already exists",
-    ));
-    steps.push(
-        ask("POST /_db/image/_api/document/Meta?overwriteMode=replace&waitForSync=true")
-            .sends(json!({ "_key": "schema", "version": 1 }))
-            .answers(201, json!({ "_key": "schema", "_rev": "_1" })),
-    );
-    steps.push(meta("import", json!([])));
-    steps.push(explain(&["cluster-one-shard"]));
+        index("Invocations", "by_method", &["source", "method", "id"], false),
+        index("Accounts", "by_order", &["order"], true),
+        ask("POST /_db/image/_api/index?collection=Journal").sends(ttl.clone()).answers(201, ttl),
+        graph("Prototypes", "PrototypeLinks", &["UvmObjects"], &["UvmObjects"]),
+        // Made by another server a moment ago.
+        graph("Context", "ContextLinks", &["MemoryNodes"], &["MemoryNodes", "UvmObjects"]).refuses(
+            409,
+            1925,
+            "graph already exists",
+        ),
+    ]
+}
+
+fn described(after: &str) -> Step {
+    query(aql::DESCRIBE, json!({ "after": after, "rows": 100 }))
+}
+
+fn noted() -> Step {
+    ask("POST /_db/image/_api/document/Meta?overwriteMode=replace&waitForSync=true")
+        .sends(json!({ "_key": "schema", "version": 2 }))
+        .answers(201, json!({ "_key": "schema", "_rev": "_1" }))
+}
+
+fn opened(steps: Vec<Step>) {
     let script = Script::new(steps);
     let opened = apart(ArangoStore::connect(script.config())).map(drop);
     script.ended();
     opened.unwrap();
+}
+
+async fn a_missing_image_is_made() {
+    let options = json!({ "sharding": "single", "replicationFactor": 3, "writeConcern": 2 });
+    let mut steps = greeting();
+    steps.push(ask("GET /_db/image/_api/database/current").refuses(404, 1228, "database not found"));
+    steps.push(
+        ask("POST /_api/database")
+            .sends(json!({ "name": "image", "options": options }))
+            .answers(201, json!({ "error": false, "code": 201, "result": true })),
+    );
+    steps.extend([current(&single()), current(&single())]);
+    let missing = "collection or view not found: Meta";
+    steps.push(query(aql::META, json!({ "key": "schema" })).refuses(404, 1203, missing));
+    steps.extend(COLLECTIONS.into_iter().flat_map(|(name, kind)| collection(name, kind)));
+    steps.extend(indexes_and_graphs());
+    steps.extend([described("").rows(json!([])), noted(), meta("import", json!([]))]);
+    steps.push(explain(&["cluster-one-shard"]));
+    opened(steps);
+}
+
+async fn an_image_of_the_version_before_is_brought_to_this_one() {
+    let mut steps = opening();
+    let rest = steps.split_off(7);
+    steps[6] = meta("schema", json!([{ "_key": "schema", "version": 1 }]));
+    for (name, kind) in COLLECTIONS {
+        let [making, looking] = collection(name, kind);
+        if matches!(name, "Contents" | "Accounts") {
+            steps.extend([making, looking]);
+        } else {
+            steps.push(making.refuses(409, 1207, "duplicate name"));
+        }
+    }
+    steps.extend(indexes_and_graphs());
+    let page = [2, 1].map(|nth| format!("0196d8f0-0000-7000-8000-00000000000{nth}"));
+    steps.extend([
+        described("").rows(json!(page)),
+        // Another server does the same.
+        described(&page[0]).refuses(409, 1200, "write-write conflict"),
+        described(&page[0]).rows(json!([])),
+        noted(),
+    ]);
+    steps.extend(rest);
+    opened(steps);
 }
 
 fn refused(steps: Vec<Step>) -> String {
@@ -160,8 +202,8 @@ async fn what_cannot_be_served_from_is_refused() {
 
     let mut steps = opening();
     steps.truncate(6);
-    steps.push(meta("schema", json!([{ "_key": "schema", "version": 2 }])));
-    assert_eq!(refused(steps), "the image has schema version 2 and this aura knows 1; use a newer aura");
+    steps.push(meta("schema", json!([{ "_key": "schema", "version": 3 }])));
+    assert_eq!(refused(steps), "the image has schema version 3 and this aura knows 2; use a newer aura");
 
     let mut steps = opening();
     steps.truncate(7);
