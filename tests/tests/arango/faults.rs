@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use crate::contract::Image;
 use crate::emulator::{Emulator, Faults};
 use crate::image::Emulated;
-use crate::{cases, random, sharing, trial};
+use crate::{accounts, cases, random, sharing, trial};
 
 macro_rules! faulty {
     ($($image:ident: $faults:expr;)*) => {$(
@@ -45,6 +45,9 @@ pub fn trials() -> Vec<Trial> {
             }));
             trials.push(trial(concat!("faults::no_update_is_lost_through_", $name), async || {
                 cases::concurrent_cycles_lose_no_update(&<$image>::empty()).await;
+            }));
+            trials.push(trial(concat!("faults::no_charge_is_lost_through_", $name), async || {
+                accounts::no_charge_is_lost(&<$image>::empty()).await;
             }));
             trials.push(trial(concat!("faults::write_skew_is_prevented_through_", $name), async || {
                 sharing::write_skew_is_prevented(&<$image>::empty()).await;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aura::store::Store;
 use aura::store::arango::{ArangoConfig, ArangoStore};
+use serde_json::{Value, json};
 
 use crate::contract::Image;
 use crate::emulator::{Emulator, Faults, PASSWORD, apart};
@@ -21,6 +22,21 @@ impl Emulated {
             database: fresh_name(),
             ..ArangoConfig::default()
         })
+    }
+}
+
+impl Emulated {
+    /// Writes a document as another program would.
+    pub async fn write(&self, collection: &str, document: Value) {
+        let ask = async |path: String, token: &str, body: Value| -> Value {
+            let asked = reqwest::Client::new().post(format!("{}/{path}", self.0.url)).bearer_auth(token);
+            let answer = asked.body(body.to_string()).send().await.unwrap().error_for_status().unwrap();
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        };
+        let (user, password) = (&self.0.user, &self.0.password);
+        let login = ask("_open/auth".to_owned(), "", json!({ "username": user, "password": password })).await;
+        let path = format!("_db/{}/_api/document/{collection}?overwriteMode=replace", self.0.database);
+        ask(path, login["jwt"].as_str().unwrap(), document).await;
     }
 }
 

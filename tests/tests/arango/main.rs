@@ -6,10 +6,12 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "scripts read better without references")]
 
+mod accounts;
 mod emulator;
 mod faults;
 mod http;
 mod image;
+mod migration;
 mod pages;
 mod script;
 mod wire;
@@ -67,7 +69,9 @@ fn main() -> ExitCode {
     let live = live.into_iter().map(|trial| trial.with_ignored_flag(image::live_url().is_none()));
     let mut trials: Vec<_> = live.collect();
     trials.extend(contract_cases!(trials!(Emulated, "arango_emulated")));
+    trials.extend(accounts::trials());
     trials.extend(faults::trials());
+    trials.extend(migration::trials());
     trials.extend(pages::trials());
     trials.extend(wire::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
