@@ -6,5 +6,5 @@ mod server;
 mod wire;
 
 pub use client::{Answer, Client, Record};
-pub use scripted_mind::{Reply, Request, ScriptedMind};
+pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};
 pub use server::{Done, Instance, Server, Stopped};

@@ -31,6 +31,9 @@ use crate::wire::{self, Incoming};
 /// The model ALFRED has by default, so the only one this mind has by default.
 const MODEL: &str = "qwen2:7b-instruct-q4_K_M";
 
+/// The digest of each model it has.
+pub const MODEL_DIGEST: &str = "2c1ce5a8b2f07f1bcc1d3f1e2bd6a3d5f64c1f0c4f0f9a2f1f4f2b8c9d0e1f2a";
+
 /// How one question is answered.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -298,8 +301,8 @@ async fn converse(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<(
         }
         "/api/version" => wire::document(&mut stream, 200, &json!({ "version": "0.9.0" }).to_string()).await,
         "/api/tags" => {
-            let models: Vec<Value> =
-                locked().models.iter().map(|name| json!({ "name": name, "model": name })).collect();
+            let named = |name: &String| json!({ "name": name, "model": name, "digest": MODEL_DIGEST });
+            let models: Vec<Value> = locked().models.iter().map(named).collect();
             wire::document(&mut stream, 200, &json!({ "models": models }).to_string()).await
         }
         "/v1/models" => {

@@ -4,9 +4,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aura::mind::persona::Personas;
-use aura::mind::{Answer, ApiKey, Mandate, Mind, MindConfig, MindError, MindKind, extract, from_config};
-use aura::object::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind, MethodName, ObjectId, Source};
-use aura_tests::{Reply, ScriptedMind};
+use aura::mind::{
+    Answer, ApiKey, Improvement, Mandate, Mind, MindConfig, MindError, MindKind, RecordedCall, extract,
+    from_config,
+};
+use aura::object::{
+    Digest, ExceptionDetail, FailedAttempt, Fault, Finding, Kind, MethodName, ObjectId, Source,
+};
+use aura_tests::{MODEL_DIGEST, Reply, ScriptedMind};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -26,6 +31,7 @@ fn mandate(method: &str) -> Mandate {
         attributes: vec![("visits".into(), "number".into()), ("name".into(), "string".into())],
         methods: vec![name("introduce")],
         failed: Vec::new(),
+        improvement: None,
     }
 }
 
@@ -184,6 +190,38 @@ async fn a_retry_tells_what_was_wrong_and_where() {
 }
 
 #[tokio::test]
+async fn an_answer_says_how_it_was_asked_for() {
+    for kind in KINDS {
+        let mind = ScriptedMind::start().await;
+        mind.by_method(|_| Some(Reply::code("return 1")));
+        let mut asked = mandate("greet");
+        let connected = connect(&mind, kind, PATIENCE);
+        for (failures, temperature) in [(0, 0.0), (1, 0.25), (2, 0.5)] {
+            let answer = connected.ask(&asked, &|_| {}).await.unwrap();
+            let request = mind.requests().pop().unwrap();
+            let sent = if kind == MindKind::Ollama { &request.body["options"] } else { &request.body };
+            assert_eq!((answer.temperature, answer.seed), (temperature, failures));
+            assert_eq!((&sent["temperature"], &sent["seed"]), (&temperature.into(), &failures.into()));
+            let text = |text: &str| serde_json::to_string(text).unwrap();
+            let turns = request
+                .messages
+                .iter()
+                .map(|(role, content)| format!("{{\"role\":{},\"content\":{}}}", text(role), text(content)));
+            let conversation = format!("[{}]", turns.collect::<Vec<_>>().join(","));
+            assert_eq!(answer.prompt_digest, Digest::of(conversation.as_bytes()));
+            let digest = (kind == MindKind::Ollama).then_some(MODEL_DIGEST);
+            assert_eq!(answer.model_digest.as_deref(), digest);
+            let fault = Fault::new(Kind::GenerationFailed, "no");
+            asked.failed.push(FailedAttempt { attempt: 1, source: "pass".into(), fault });
+        }
+    }
+    let mind = ScriptedMind::start().await;
+    mind.by_method(|_| Some(Reply::code("return 1")));
+    mind.models(&["another"]);
+    assert_eq!(ask(&mind, MindKind::Ollama).await.unwrap().model_digest, None);
+}
+
+#[tokio::test]
 async fn the_longest_question_fits_the_context() {
     let mind = ScriptedMind::start().await;
     mind.by_method(|_| Some(Reply::code("return 1")));
@@ -194,11 +232,30 @@ async fn the_longest_question_fits_the_context() {
     asked.methods = vec![name("introduce"); 5_000];
     let fault = Fault::new(Kind::ValidationFailed, long("too bad "));
     asked.failed = vec![FailedAttempt { attempt: 1, source: long("x = 1\n"), fault }; 9];
-    connect(&mind, MindKind::Ollama, PATIENCE).ask(&asked, &|_| {}).await.unwrap();
-    let request = mind.requests().pop().unwrap();
-    let characters: usize = request.messages.iter().map(|(_, text)| text.chars().count()).sum();
     // A token has three characters at the least, and the answer needs 1024 of the 4096.
-    assert!(characters <= 3 * (4096 - 1024), "{characters}");
+    let room = 3 * (4096 - 1024);
+    assert!(characters(&mind, &asked).await <= room);
+    let call = RecordedCall { args: asked.args.clone(), kwargs: long("k"), result: long("r") };
+    asked.improvement = Some(Improvement {
+        source: Source::parse(&long("y = 2\n")).unwrap(),
+        wish: Some("ü".repeat(2_000).parse().unwrap()),
+        calls: vec![call; 3],
+    });
+    for failures in (0..9).rev() {
+        asked.failed.truncate(failures);
+        let all = characters(&mind, &asked).await;
+        assert!(all <= room, "{all} after {failures} failures");
+    }
+    let question = mind.requests().pop().unwrap().mandate();
+    assert!(question.matches("y = 2").count() > 100, "much of the body is told:\n{question}");
+    assert!(question.contains("y = 2\ny … (cut)\nWrite a better body of def greet("), "{question}");
+}
+
+/// Of the whole conversation.
+async fn characters(mind: &ScriptedMind, asked: &Mandate) -> usize {
+    connect(mind, MindKind::Ollama, PATIENCE).ask(asked, &|_| {}).await.unwrap();
+    let request = mind.requests().pop().unwrap();
+    request.messages.iter().map(|(_, text)| text.chars().count()).sum()
 }
 
 #[tokio::test]

@@ -95,9 +95,13 @@ pub async fn install(
     Sent(body): Sent<InstallBody>,
 ) -> Result<Response, Problem> {
     let quota = body.quota.map(checked).transpose()?;
-    let method = api.orchestrator.install(object, name, body.source, quota).await?;
+    Ok(created(api.orchestrator.install(object, name, body.source, quota).await?))
+}
+
+/// A version that there was not before.
+pub fn created(method: Method) -> Response {
     let location = format!("/objects/{}/methods/{}", in_path(method.object.key()), method.name);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Answer(method)).into_response())
+    (StatusCode::CREATED, [(header::LOCATION, location)], Answer(method)).into_response()
 }
 
 #[derive(Serialize)]

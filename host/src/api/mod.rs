@@ -17,7 +17,9 @@ mod objects;
 mod observe;
 mod openapi;
 mod problem;
+mod regenerate;
 mod server;
+mod versions;
 
 use std::sync::Arc;
 

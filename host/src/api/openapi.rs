@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::{
     Api, Shared, audit, budgets, events, health, invocations, json_text, messages, methods, metrics, objects,
-    problem,
+    problem, regenerate, versions,
 };
 use crate::object::Json;
 
@@ -76,7 +76,10 @@ pub fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(methods::list))
         .routes(routes!(methods::show, methods::install))
         .routes(routes!(methods::versions))
+        .routes(routes!(versions::show))
+        .routes(routes!(versions::compare))
         .routes(routes!(methods::rollback))
+        .routes(routes!(regenerate::regenerate))
         .routes(routes!(methods::quota))
         .routes(routes!(methods::suggest_quota))
         .routes(routes!(invocations::list))
@@ -123,9 +126,10 @@ mod tests {
 
     use super::*;
     use crate::object::{
-        Content, Digest, Event, Fault, Finding, Invocation, InvocationId, InvocationOutcome, Kind, Message,
-        MessageId, Method, MethodName, NewMessage, Object, ObjectId, Provenance, Quota, QuotaOverride, Rev,
-        SentMessage, Source, Step, Timestamp,
+        Content, Difference, Digest, Divergence, Event, FailedAttempt, Fault, Finding, Invocation,
+        InvocationId, InvocationOutcome, Kind, Message, MessageId, Method, MethodName, NewMessage, Object,
+        ObjectId, Proposal, Provenance, Quota, QuotaOverride, Regression, Rev, SentMessage, Source, Step,
+        Timestamp, Validation,
     };
     use crate::replay::{Report, Verdict};
 
@@ -135,6 +139,39 @@ mod tests {
 
     fn name() -> MethodName {
         MethodName::parse("greet").unwrap()
+    }
+
+    fn regression() -> Regression {
+        let [what, recorded, replayed] = ["result", "1", "2"].map(str::to_owned);
+        let differences = vec![Difference { what, recorded, replayed }];
+        let (args, kwargs) = ("[]".into(), "{}".into());
+        let divergence = Divergence { invocation_id: InvocationId::fresh(), args, kwargs, differences };
+        Regression { compared: 1, skipped: 0, different: 1, divergences: vec![divergence] }
+    }
+
+    /// More than any one version has.
+    fn provenance() -> Provenance {
+        let fault = Fault::new(Kind::GenerationFailed, "no");
+        Provenance {
+            persona: Some("ALFRED".into()),
+            model: Some("small".into()),
+            model_digest: Some("abc".into()),
+            temperature: Some(0.25),
+            mind_seed: Some(1),
+            prompt_digest: Some(Digest::of(b"")),
+            answered_in_ms: Some(1),
+            mandate: Some("implement".into()),
+            message_id: Some(MessageId::fresh()),
+            failed_attempts: vec![FailedAttempt { attempt: 1, source: String::new(), fault }],
+            validation: Some(Validation {
+                invocation_id: InvocationId::fresh(),
+                fuel_used: 1,
+                peak_memory_bytes: 1,
+            }),
+            regression: Some(regression()),
+            restored_version: Some(1),
+            ..Provenance::hand()
+        }
     }
 
     /// One of each answer, with every optional member there.
@@ -156,8 +193,13 @@ mod tests {
             version: 1,
             source: Source::parse("pass").unwrap(),
             quota: QuotaOverride::default(),
-            provenance: Provenance::hand(),
+            provenance: provenance(),
             installed_at: Timestamp(0),
+        };
+        let proposal = Proposal {
+            digest: method.source.digest(),
+            source: method.source.clone(),
+            regression: regression(),
         };
         let object = Object {
             id: id(),
@@ -213,6 +255,12 @@ mod tests {
             ("Finding", json!(finding)),
             ("Message", json!(message)),
             ("Method", json!(method)),
+            ("Provenance", json!(method.provenance)),
+            ("Validation", json!(method.provenance.validation)),
+            ("Regression", json!(regression())),
+            ("Divergence", json!(regression().divergences[0])),
+            ("Difference", json!(regression().divergences[0].differences[0])),
+            ("Proposal", json!(proposal)),
             ("Object", json!(object)),
             ("Invocation", json!(invocation)),
             ("SentMessage", json!(invocation.sends[0])),

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::object::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind};
+use crate::object::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind, Proposal};
 use crate::store::StoreError;
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -17,11 +17,12 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub struct Problem {
     status: StatusCode,
     fault: Fault,
+    proposal: Option<Box<Proposal>>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, kind: Kind, message: impl Into<String>) -> Self {
-        Self { status, fault: Fault::new(kind, message) }
+        Self { status, ..Fault::new(kind, message).into() }
     }
 
     /// What was sent cannot be read.
@@ -36,6 +37,11 @@ impl Problem {
 
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Kind::ObjectNotFound, message)
+    }
+
+    /// What was tried needs a person's word.
+    pub fn proposed(proposal: Box<Proposal>, fault: Fault) -> Self {
+        Self { status: StatusCode::CONFLICT, fault, proposal: Some(proposal) }
     }
 
     /// The same fault where the client itself set a precondition (`If-Match`).
@@ -100,7 +106,7 @@ fn title_of(kind: Kind) -> &'static str {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        Self { status: status_of(fault.kind), fault }
+        Self { status: status_of(fault.kind), fault, proposal: None }
     }
 }
 
@@ -128,11 +134,13 @@ struct Body<'a> {
     findings: &'a [Finding],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     attempts: &'a [FailedAttempt],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal: Option<&'a Proposal>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, fault } = self;
+        let Self { status, fault, proposal } = self;
         let body = Body {
             uri: format!("urn:aura:problem:{:?}", fault.kind),
             title: title_of(fault.kind),
@@ -142,6 +150,7 @@ impl IntoResponse for Problem {
             exception: fault.exception.as_deref(),
             findings: &fault.findings,
             attempts: &fault.attempts,
+            proposal: proposal.as_deref(),
         };
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -14,6 +14,8 @@ use crate::object::{Kind, Message, MessageId};
 const MAX_WAIT: Duration = Duration::from_mins(10);
 /// How much longer than the wait itself an answer may take.
 const MARGIN: Duration = Duration::from_secs(30);
+/// The longest that several answers of a mind may take.
+const LONGEST: Duration = Duration::from_hours(1);
 
 pub struct Client {
     http: reqwest::Client,
@@ -31,6 +33,13 @@ struct Problem {
 #[derive(Deserialize)]
 struct Receipt {
     message_id: MessageId,
+}
+
+/// An answer that is not what was asked for.
+pub struct Refusal {
+    pub failure: Failure,
+    /// The problem as it was sent.
+    pub text: String,
 }
 
 /// How far a message came while one waited for it.
@@ -67,19 +76,32 @@ impl Client {
     }
 
     /// Asks for something that is answered with `also` as well, when it is not as one would like it.
-    pub async fn ask<T: DeserializeOwned>(
+    pub async fn either<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         also: StatusCode,
     ) -> Result<T, Failure> {
-        let (status, text) = self.answer(method, path, None, None).await?;
+        let (status, text) = self.call(method, path, None, None, MARGIN).await?;
         if status.is_success() || status == also { read(&text) } else { Err(self.refused(status, &text)) }
     }
 
     /// What is answered, as it was written.
     pub async fn text(&self, path: &str) -> Result<String, Failure> {
         Ok(self.exchange(Method::GET, path, None, None).await?.1)
+    }
+
+    /// Asks for what takes as long as the mind takes.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: String,
+    ) -> Result<Result<T, Refusal>, Failure> {
+        let (status, text) = self.call(Method::POST, path, Some(body), None, LONGEST).await?;
+        if status.is_success() {
+            return read(&text).map(Ok);
+        }
+        Ok(Err(Refusal { failure: self.refused(status, &text), text }))
     }
 
     /// Sends a message and waits for it up to `patience`. Its id is known before the wait, whatever ends it.
@@ -122,19 +144,21 @@ impl Client {
         body: Option<String>,
         wait: Option<Duration>,
     ) -> Result<(StatusCode, String), Failure> {
-        let (status, text) = self.answer(method, path, body, wait).await?;
+        let (status, text) = self.call(method, path, body, wait, wait.unwrap_or_default() + MARGIN).await?;
         if status.is_success() { Ok((status, text)) } else { Err(self.refused(status, &text)) }
     }
 
-    async fn answer(
+    /// The answer, whatever its status.
+    async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<String>,
         wait: Option<Duration>,
+        timeout: Duration,
     ) -> Result<(StatusCode, String), Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
-        request = request.timeout(wait.unwrap_or_default() + MARGIN);
+        request = request.timeout(timeout);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.reveal());
         }

@@ -9,14 +9,15 @@ use reqwest::Method as Http;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Output;
 use super::audit::read_source;
 use super::client::Client;
 use super::failure::Failure;
 use super::objects::path;
+use super::provenance::{explain, summarise};
 use super::term::{print, print_json};
+use super::{Output, compare, regenerate};
 use crate::config::Config;
-use crate::object::{Author, Method, MethodName, ObjectId, Provenance, QuotaOverride};
+use crate::object::{Method, MethodName, ObjectId, QuotaOverride};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -32,6 +33,9 @@ pub enum Command {
     Show {
         #[command(flatten)]
         method: Name,
+        /// An earlier version of it
+        #[arg(long, value_name = "N", conflicts_with = "inherited")]
+        version: Option<u32>,
         #[command(flatten)]
         inherited: Inherited,
         #[command(flatten)]
@@ -55,6 +59,12 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Show what differs between two versions of a method
+    Diff(compare::Options),
+    /// Have the mind write a better body of a method
+    ///
+    /// It is audited and compared with the recorded runs of the method, and installed if all of them come out as they did.
+    Regenerate(regenerate::Options),
     /// Return to an earlier version of a method
     Rollback {
         #[command(flatten)]
@@ -69,12 +79,13 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Name {
-    object: ObjectId,
-    name: MethodName,
+    pub object: ObjectId,
+    pub name: MethodName,
 }
 
 impl Name {
-    fn path(&self) -> String {
+    /// Where the API has the method.
+    pub fn path(&self) -> String {
         format!("{}/methods/{}", path(&self.object), self.name)
     }
 }
@@ -133,13 +144,16 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             let all: Methods = client.get(&path).await?;
             if output.json { print_json(&all) } else { all.methods.iter().try_for_each(summarise) }
         }
-        Command::Show { method, inherited, output } => {
-            let path = format!("{}?inherited={}", method.path(), inherited.inherited);
+        Command::Show { method, version, inherited, output } => {
+            let path = match version {
+                Some(version) => format!("{}/versions/{version}", method.path()),
+                None => format!("{}?inherited={}", method.path(), inherited.inherited),
+            };
             let method: Method = client.get(&path).await?;
             if output.json {
                 return print_json(&method);
             }
-            summarise(&method)?;
+            detail(&method)?;
             print(method.source.as_str())
         }
         Command::Install { method, file, quota, output } => {
@@ -151,8 +165,10 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         }
         Command::Versions { method, output } => {
             let all: Versions = client.get(&format!("{}/versions", method.path())).await?;
-            if output.json { print_json(&all) } else { all.versions.iter().try_for_each(summarise) }
+            if output.json { print_json(&all) } else { all.versions.iter().try_for_each(detail) }
         }
+        Command::Diff(options) => compare::run(config, &client, options).await,
+        Command::Regenerate(options) => regenerate::run(config, &client, options).await,
         Command::Rollback { method, version, output } => {
             let body = json!({"version": version}).to_string();
             answer(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
@@ -165,29 +181,7 @@ fn answer(method: &Method, output: Output) -> Result<(), Failure> {
     if output.json { print_json(method) } else { summarise(method) }
 }
 
-/// One line: which version of what, from whom, with which limits of its own.
-fn summarise(method: &Method) -> Result<(), Failure> {
-    let Method { object, name, version, quota, provenance, .. } = method;
-    let limits = [
-        ("fuel", quota.fuel),
-        ("wall_ms", quota.wall_ms),
-        ("memory_bytes", quota.memory_bytes),
-        ("output_bytes", quota.output_bytes),
-    ];
-    let limits = limits.iter().filter_map(|(name, value)| value.map(|value| format!(", {name} {value}")));
-    print(&format!("{object} {name} version {version}, {}{}", author(provenance), limits.collect::<String>()))
-}
-
-fn author(provenance: &Provenance) -> String {
-    match provenance.author {
-        Author::Mind => {
-            let by =
-                [&provenance.persona, &provenance.model].map(|name| name.as_deref().unwrap_or("unknown"));
-            format!("written by {} ({})", by[0], by[1])
-        }
-        Author::Hand => "installed by hand".to_owned(),
-        Author::Rollback => {
-            format!("restored from version {}", provenance.restored_version.unwrap_or_default())
-        }
-    }
+fn detail(method: &Method) -> Result<(), Failure> {
+    summarise(method)?;
+    explain(&method.provenance)
 }

@@ -69,6 +69,7 @@ async fn write(mind: &dyn Mind, ask: Ask) -> Result<(), Failure> {
         attributes: Vec::new(),
         methods: Vec::new(),
         failed: Vec::new(),
+        improvement: None,
     };
     let answer = mind.ask(&mandate, &|_| {}).await?;
     let (persona, model) = (&answer.persona, &answer.model);

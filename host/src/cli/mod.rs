@@ -5,6 +5,7 @@
 
 mod audit;
 mod client;
+mod compare;
 mod copy;
 mod doctor;
 mod draft;
@@ -16,6 +17,8 @@ mod methods;
 mod mind;
 mod objects;
 mod parts;
+mod provenance;
+mod regenerate;
 mod repl;
 mod replay;
 mod send;

@@ -11,7 +11,11 @@ use super::failure::Failure;
 
 /// A line on stdout. When nobody reads any more (`aura … | head`), the command ends quietly.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let text = if io::stdout().is_terminal() { printable(text) } else { Cow::Borrowed(text) };
+    write(&if io::stdout().is_terminal() { printable(text) } else { Cow::Borrowed(text) })
+}
+
+/// The same for text that a terminal may obey.
+pub fn write(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Told(0),
         _ => Failure::Failed(format!("Cannot write the answer: {error}")),

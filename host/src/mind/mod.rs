@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::object::{FailedAttempt, MethodName, ObjectId};
+use crate::object::{Digest, FailedAttempt, MethodName, ObjectId, Source, Wish};
 use persona::Personas;
 
 /// What the mind is asked for. Displayed, it is the mandate as one sentence.
@@ -38,14 +38,42 @@ pub struct Mandate {
     pub methods: Vec<MethodName>,
     /// Earlier attempts at this mandate, oldest first: each is told precisely to the mind.
     pub failed: Vec<FailedAttempt>,
+    /// Present: the method is there already and is to be written anew.
+    pub improvement: Option<Improvement>,
 }
 
-/// What the mind answered: the text of its message, and who it was.
+/// What is known of a method that is to be written anew.
+#[derive(Clone, Debug)]
+pub struct Improvement {
+    /// The body in force.
+    pub source: Source,
+    pub wish: Option<Wish>,
+    /// Some calls, and what they came to.
+    pub calls: Vec<RecordedCall>,
+}
+
+/// A call that was answered, all of it as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedCall {
+    pub args: String,
+    pub kwargs: String,
+    pub result: String,
+}
+
+/// What the mind answered: the text of its message, who it was, and how it was asked.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub text: String,
     pub persona: String,
     pub model: String,
+    /// Of the model's files, if its server tells.
+    pub model_digest: Option<String>,
+    pub temperature: f32,
+    pub seed: u64,
+    /// See [`prompt::Prompt::digest`].
+    pub prompt_digest: Digest,
+    /// From the question to the last word.
+    pub took: Duration,
 }
 
 #[derive(Debug, Error)]

@@ -3,44 +3,52 @@
 //! Requests are `ollama-rs`'s types. Answers are read by [`Frames`], because that crate's stream drops a chunk that
 //! ends inside a character and has no bound.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ollama_rs::generation::chat::ChatMessage;
 use ollama_rs::generation::chat::request::ChatMessageRequest;
 use ollama_rs::models::ModelOptions;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::frames::{Frames, Words};
 use super::http::Server;
 use super::persona::Persona;
-use super::prompt::{self, Role};
+use super::prompt::{self, Prompt, Role};
 use super::{Answer, Mandate, Mind, MindError, Said};
 
 const CURE: &str = "start it with `ollama serve`, or set OLLAMA_HOST to where it is";
 
+/// For how long the digest of a model is not asked for again.
+const REMEMBERED: Duration = Duration::from_mins(1);
+/// Characters of a digest: what is longer is none.
+const MAX_DIGEST: usize = 128;
+
 pub struct Ollama {
     server: Server,
     persona: Persona,
+    /// The model's digest, as far as the server told one, and since when it is known.
+    digest: Mutex<Option<(Instant, Option<String>)>>,
 }
 
 impl Ollama {
     pub fn new(base_url: &str, persona: Persona, timeout: Duration) -> Result<Self, MindError> {
-        Ok(Self { server: Server::new("Ollama", CURE, base_url, timeout)?, persona })
+        let server = Server::new("Ollama", CURE, base_url, timeout)?;
+        Ok(Self { server, persona, digest: Mutex::default() })
     }
 
-    fn request(&self, mandate: &Mandate) -> Result<Value, MindError> {
-        let conversation = prompt::conversation(&self.persona, mandate);
-        let messages = conversation.into_iter().map(|turn| match turn.role {
-            Role::System => ChatMessage::system(turn.text),
-            Role::User => ChatMessage::user(turn.text),
-            Role::Assistant => ChatMessage::assistant(turn.text),
+    fn request(&self, prompt: &Prompt) -> Result<Value, MindError> {
+        let messages = prompt.conversation.iter().map(|turn| match turn.role {
+            Role::System => ChatMessage::system(turn.text.clone()),
+            Role::User => ChatMessage::user(turn.text.clone()),
+            Role::Assistant => ChatMessage::assistant(turn.text.clone()),
         });
         let options = ModelOptions::default()
-            .temperature(prompt::temperature(&self.persona, mandate))
+            .temperature(prompt.temperature)
             .num_ctx(self.persona.context_tokens.into())
             .num_predict(i32::try_from(self.persona.answer_tokens).unwrap_or(i32::MAX))
-            .seed(i32::try_from(mandate.failed.len()).unwrap_or(i32::MAX));
+            .seed(i32::try_from(prompt.seed).unwrap_or(i32::MAX));
         let request =
             ChatMessageRequest::new(self.persona.model.clone(), messages.collect()).options(options);
         let mut request = serde_json::to_value(request)
@@ -50,8 +58,8 @@ impl Ollama {
         Ok(request)
     }
 
-    async fn converse(&self, mandate: &Mandate, said: &Said<'_>) -> Result<String, MindError> {
-        let request = self.server.post("/api/chat").json(&self.request(mandate)?);
+    async fn converse(&self, prompt: &Prompt, said: &Said<'_>) -> Result<String, MindError> {
+        let request = self.server.post("/api/chat").json(&self.request(prompt)?);
         let response = self.server.send(request).await?;
         if response.status().as_u16() == 404 {
             return Err(self.unknown_model());
@@ -73,6 +81,20 @@ impl Ollama {
         words.finish(&self.server)
     }
 
+    /// The model's digest; not knowing it is no error.
+    async fn digest(&self) -> Option<String> {
+        let mut known = self.digest.lock().await;
+        if let Some((since, digest)) = &*known
+            && since.elapsed() < REMEMBERED
+        {
+            return digest.clone();
+        }
+        let tags = self.server.look(self.server.get("/api/tags")).await.ok().flatten();
+        let digest = tags.and_then(|tags| digest_of(&tags, &self.persona.model));
+        *known = Some((Instant::now(), digest.clone()));
+        digest
+    }
+
     fn unknown_model(&self) -> MindError {
         let model = &self.persona.model;
         MindError::Unavailable(format!(
@@ -85,9 +107,12 @@ impl Ollama {
 #[async_trait]
 impl Mind for Ollama {
     async fn ask(&self, mandate: &Mandate, said: &Said<'_>) -> Result<Answer, MindError> {
-        let (persona, model) = self.describe();
-        let text = self.server.in_time(&model, self.converse(mandate, said)).await?;
-        Ok(Answer { text, persona, model })
+        let prompt = Prompt::of(&self.persona, mandate);
+        let begun = Instant::now();
+        let text = self.server.in_time(&self.persona.model, self.converse(&prompt, said)).await?;
+        let answer = prompt.answered(&self.persona, text, begun.elapsed());
+        // Only now: the server may do one thing at a time.
+        Ok(Answer { model_digest: self.digest().await, ..answer })
     }
 
     fn describe(&self) -> (String, String) {
@@ -106,6 +131,15 @@ impl Mind for Ollama {
         }
         Ok(format!("{} {version}, model {}", self.server, self.persona.model))
     }
+}
+
+/// The digest that `/api/tags` has for the model of that name.
+fn digest_of(tags: &Value, name: &str) -> Option<String> {
+    let entry = tags["models"].as_array()?.iter().find(|model| is_model(model, name))?;
+    let digest = entry["digest"].as_str()?;
+    let readable = |byte: u8| byte.is_ascii_alphanumeric() || byte == b':';
+    let valid = (1..=MAX_DIGEST).contains(&digest.len()) && digest.bytes().all(readable);
+    valid.then(|| digest.to_owned())
 }
 
 /// Whether an entry of `/api/tags` is the model of that name; a name without a tag means `latest`.

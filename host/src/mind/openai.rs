@@ -1,6 +1,6 @@
 //! The mind behind an OpenAI-compatible `/chat/completions`, such as llama.cpp's or vLLM's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reqwest::Response;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::frames::{Frames, Words};
 use super::http::{Server, quote};
 use super::persona::Persona;
-use super::prompt::{self, Role, Turn};
+use super::prompt::{self, Prompt};
 use super::{Answer, ApiKey, Mandate, Mind, MindError, Said};
 
 const CURE: &str = "start it, or set OPENAI_BASE_URL to where it is (it usually ends in /v1)";
@@ -35,21 +35,12 @@ impl OpenAi {
         Ok(Self { server, key, persona })
     }
 
-    fn request(&self, mandate: &Mandate) -> Value {
-        let message = |turn: Turn| {
-            let role = match turn.role {
-                Role::System => "system",
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            json!({ "role": role, "content": turn.text })
-        };
-        let conversation = prompt::conversation(&self.persona, mandate);
+    fn request(&self, prompt: &Prompt) -> Value {
         json!({
             "model": self.persona.model,
-            "messages": conversation.into_iter().map(message).collect::<Vec<_>>(),
-            "temperature": prompt::temperature(&self.persona, mandate),
-            "seed": mandate.failed.len(),
+            "messages": prompt.conversation,
+            "temperature": prompt.temperature,
+            "seed": prompt.seed,
             "max_tokens": self.persona.answer_tokens,
             "stream": true,
             "response_format": {
@@ -71,8 +62,8 @@ impl OpenAi {
         self.server.send(self.authorised(request)).await
     }
 
-    async fn converse(&self, mandate: &Mandate, said: &Said<'_>) -> Result<String, MindError> {
-        let mut question = self.request(mandate);
+    async fn converse(&self, prompt: &Prompt, said: &Said<'_>) -> Result<String, MindError> {
+        let mut question = self.request(prompt);
         let mut response = self.post(&question).await?;
         if response.status().as_u16() == 400
             && let Some(object) = question.as_object_mut()
@@ -114,9 +105,11 @@ impl OpenAi {
 #[async_trait]
 impl Mind for OpenAi {
     async fn ask(&self, mandate: &Mandate, said: &Said<'_>) -> Result<Answer, MindError> {
-        let (persona, model) = self.describe();
-        let text = self.server.in_time(&model, self.converse(mandate, said)).await?;
-        Ok(Answer { text, persona, model })
+        let prompt = Prompt::of(&self.persona, mandate);
+        let begun = Instant::now();
+        let text = self.server.in_time(&self.persona.model, self.converse(&prompt, said)).await?;
+        // Servers of this protocol tell no digest of a model.
+        Ok(prompt.answered(&self.persona, text, begun.elapsed()))
     }
 
     fn describe(&self) -> (String, String) {

@@ -5,13 +5,17 @@
 
 mod complaint;
 mod examples;
+mod improvement;
 mod question;
 
+use std::time::Duration;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Mandate;
 use super::persona::Persona;
-use crate::object::{FailedAttempt, MethodName};
+use super::{Answer, Mandate};
+use crate::object::{Digest, FailedAttempt, MethodName};
 use examples::EXAMPLES;
 use question::{Question, python_type};
 
@@ -19,6 +23,8 @@ use question::{Question, python_type};
 const COMPLAINT: usize = 500;
 /// Earlier attempts that are told, the last ones.
 const ATTEMPTS: usize = 2;
+/// Worked examples that are told where the method's own body is shown, which needs the room.
+const FEW: usize = 3;
 /// Characters that fill a token, at the least.
 const TOKEN: usize = 3;
 
@@ -36,7 +42,8 @@ The statements run inside `def NAME(self, *args, **kwargs):`.
 - First import what you use. You may import: math, random, statistics, datetime, time, re, json, string, textwrap, itertools, functools, collections, decimal, fractions, uuid. There is no os, sys, input, open, eval, exec, file or network.
 - The method's name says what it does. Do exactly that with the given arguments, and make it work for other arguments of the same types.";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     System,
     User,
@@ -44,10 +51,50 @@ pub enum Role {
 }
 
 /// One message of the conversation with the mind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Turn {
     pub role: Role,
+    #[serde(rename = "content")]
     pub text: String,
+}
+
+/// A question, whatever protocol it is sent in.
+pub struct Prompt {
+    pub conversation: Vec<Turn>,
+    pub temperature: f32,
+    /// Another one for each attempt, and the same whenever the same is asked.
+    pub seed: u64,
+}
+
+impl Prompt {
+    #[must_use]
+    pub fn of(persona: &Persona, mandate: &Mandate) -> Self {
+        Self {
+            conversation: conversation(persona, mandate),
+            temperature: temperature(persona, mandate),
+            seed: u64::try_from(mandate.failed.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// SHA-256 of the conversation as JSON, `[{"role":…,"content":…},…]` without spaces.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        // Names and texts are always JSON.
+        Digest::of(&serde_json::to_vec(&self.conversation).unwrap_or_default())
+    }
+
+    pub(super) fn answered(&self, persona: &Persona, text: String, took: Duration) -> Answer {
+        Answer {
+            text,
+            persona: persona.name.clone(),
+            model: persona.model.clone(),
+            model_digest: None,
+            temperature: self.temperature,
+            seed: self.seed,
+            prompt_digest: self.digest(),
+            took,
+        }
+    }
 }
 
 /// The JSON schema every answer has to follow.
@@ -62,24 +109,24 @@ pub fn answer_schema() -> Value {
 }
 
 /// How freely the mind speaks: more so with every failure, so that it does not say the same again.
-#[must_use]
-pub fn temperature(persona: &Persona, mandate: &Mandate) -> f32 {
+fn temperature(persona: &Persona, mandate: &Mandate) -> f32 {
     let failures = u8::try_from(mandate.failed.len()).unwrap_or(u8::MAX);
     (persona.temperature + 0.25 * f32::from(failures)).min(persona.temperature.max(1.0))
 }
 
 /// The whole conversation that asks for `mandate`.
-#[must_use]
-pub fn conversation(persona: &Persona, mandate: &Mandate) -> Vec<Turn> {
+fn conversation(persona: &Persona, mandate: &Mandate) -> Vec<Turn> {
     let mut turns = vec![Turn { role: Role::System, text: format!("{}\n\n{RULES}", persona.system.trim()) }];
-    for example in &EXAMPLES {
+    let examples = if mandate.improvement.is_some() { &EXAMPLES[..FEW] } else { &EXAMPLES[..] };
+    for example in examples {
         turns.push(Turn { role: Role::User, text: example.question.to_string() });
         turns.push(Turn { role: Role::Assistant, text: answer(example.code) });
     }
-    turns.push(Turn { role: Role::User, text: question(mandate) });
+    let told = &mandate.failed[mandate.failed.len().saturating_sub(ATTEMPTS)..];
+    let left = characters_left(persona, &turns);
+    turns.push(Turn { role: Role::User, text: question(mandate, left / (1 + told.len())) });
     let room = characters_left(persona, &turns) / ATTEMPTS;
-    let told = mandate.failed.len().saturating_sub(ATTEMPTS);
-    for attempt in &mandate.failed[told..] {
+    for attempt in told {
         tell_failure(&mut turns, attempt, room.saturating_sub(COMPLAINT));
     }
     turns
@@ -92,22 +139,26 @@ fn characters_left(persona: &Persona, turns: &[Turn]) -> usize {
     tokens.saturating_mul(TOKEN).saturating_sub(said)
 }
 
-fn question(mandate: &Mandate) -> String {
+/// The question itself; one that shows a body has at most `room` characters.
+fn question(mandate: &Mandate, room: usize) -> String {
     let attributes: Vec<String> = mandate
         .attributes
         .iter()
         .map(|(name, class)| format!("self.attributes['{name}'] ({})", python_type(class)))
         .collect();
     let methods: Vec<&str> = mandate.methods.iter().map(MethodName::as_str).collect();
-    Question {
+    let question = Question {
         object: mandate.receiver.as_str(),
         method: mandate.method.as_str(),
         args: &mandate.args,
         kwargs: &mandate.kwargs,
         attributes: &attributes.join(", "),
         methods: &methods.join(", "),
+    };
+    match &mandate.improvement {
+        Some(improvement) => improvement::question(&question, mandate, improvement, room),
+        None => question.to_string(),
     }
-    .to_string()
 }
 
 fn answer(code: &str) -> String {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, FailedAttempt, MessageId, MethodName, ObjectId, QuotaOverride, Timestamp};
+use super::{
+    Digest, FailedAttempt, InvocationId, MessageId, MethodName, ObjectId, QuotaOverride, Regression,
+    Timestamp,
+};
 
 /// The largest body accepted, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
@@ -61,25 +64,49 @@ impl From<Source> for String {
 }
 
 /// Who wrote a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
-    /// A local LLM, because a message was not understood.
+    /// A local LLM, because a message was not understood or a person asked for a better body.
     Mind,
     /// A person, through the API or the command line.
+    #[default]
     Hand,
     /// A return to an earlier version.
     Rollback,
 }
 
-/// Where a version came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The recorded run that proved a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    pub invocation_id: InvocationId,
+    pub fuel_used: u64,
+    pub peak_memory_bytes: u64,
+}
+
+/// Where a version came from: what is absent is not known, or does not apply.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     pub author: Author,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persona: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The digest of the model's files, as its server told when the answer had come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_digest: Option<String>,
+    /// The temperature and the seed that were sent with the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mind_seed: Option<u64>,
+    /// SHA-256 of the whole conversation that was sent, worked examples and earlier attempts included: a JSON array
+    /// of `{"role":…,"content":…}`, in this order and without spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_digest: Option<Digest>,
+    /// How long the mind took for the answer that was installed, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_in_ms: Option<u64>,
     /// What the mind was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mandate: Option<String>,
@@ -89,6 +116,12 @@ pub struct Provenance {
     /// The attempts before the one that was installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_attempts: Vec<FailedAttempt>,
+    /// The first run that returned, of those committed together with the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// What the recorded runs of the version before said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
     /// The version a rollback returned to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored_version: Option<u32>,
@@ -97,14 +130,20 @@ pub struct Provenance {
 impl Provenance {
     #[must_use]
     pub fn hand() -> Self {
-        Self {
-            author: Author::Hand,
-            persona: None,
-            model: None,
-            mandate: None,
-            message_id: None,
-            failed_attempts: Vec::new(),
-            restored_version: None,
+        Self::default()
+    }
+}
+
+/// Who it was, in words.
+impl std::fmt::Display for Provenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let known = |name: &Option<String>| name.as_deref().unwrap_or("unknown").to_owned();
+        match self.author {
+            Author::Mind => write!(f, "written by {} ({})", known(&self.persona), known(&self.model)),
+            Author::Hand => f.write_str("installed by hand"),
+            Author::Rollback => {
+                write!(f, "restored from version {}", self.restored_version.unwrap_or_default())
+            }
         }
     }
 }

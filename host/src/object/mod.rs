@@ -5,6 +5,7 @@
 
 mod budget;
 mod content;
+pub mod diff;
 mod digest;
 mod fault;
 mod id;
@@ -13,6 +14,7 @@ mod json;
 mod message;
 mod method;
 mod monologue;
+mod proposal;
 mod quota;
 mod regression;
 
@@ -24,8 +26,9 @@ pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
 pub use invocation::{Invocation, InvocationOutcome, SentAnswer, SentMessage, SentOutcome};
 pub use json::{Json, JsonError};
 pub use message::{Message, MessageStatus, NewMessage};
-pub use method::{Author, Method, Provenance, Source};
+pub use method::{Author, Method, Provenance, Source, Validation};
 pub use monologue::{Event, Step};
+pub use proposal::{Proposal, Wish};
 pub use quota::{CEILING, Quota, QuotaOverride};
 pub use regression::{Difference, Divergence, Regression};
 

@@ -42,18 +42,24 @@ pub const CEILING: Quota =
 impl QuotaOverride {
     /// The first limit that is zero or beyond [`CEILING`], said in words.
     pub fn check(&self) -> Result<(), String> {
-        let limits = [
-            ("fuel", self.fuel, CEILING.fuel),
-            ("wall_ms", self.wall_ms, CEILING.wall_ms),
-            ("memory_bytes", self.memory_bytes, CEILING.memory_bytes),
-            ("output_bytes", self.output_bytes, CEILING.output_bytes),
-        ];
-        for (name, value, ceiling) in limits {
+        let ceilings = [CEILING.fuel, CEILING.wall_ms, CEILING.memory_bytes, CEILING.output_bytes];
+        for ((name, value), ceiling) in self.limits().into_iter().zip(ceilings) {
             if value.is_some_and(|value| value == 0 || value > ceiling) {
                 return Err(format!("{name} must be between 1 and {ceiling}"));
             }
         }
         Ok(())
+    }
+
+    /// All limits by name.
+    #[must_use]
+    pub fn limits(&self) -> [(&'static str, Option<u64>); 4] {
+        [
+            ("fuel", self.fuel),
+            ("wall_ms", self.wall_ms),
+            ("memory_bytes", self.memory_bytes),
+            ("output_bytes", self.output_bytes),
+        ]
     }
 
     #[must_use]

@@ -13,8 +13,8 @@ use super::Parts;
 use super::fault::{crashed, is_of_the_system, not_understood};
 use super::working_set::WorkingSet;
 use crate::object::{
-    Contents, FailedAttempt, Fault, Invocation, InvocationId, Json, Kind, Message, MethodName, ObjectId,
-    Quota, QuotaOverride, SentMessage, Source,
+    Contents, Fault, Invocation, InvocationId, Json, Kind, Message, MethodName, ObjectId, Provenance, Quota,
+    QuotaOverride, SentMessage, Source,
 };
 use crate::sandbox::{Call, MAX_DEPTH, Outcome, Reply, Run, Send, Sends};
 use crate::store::{Resolution, StoreError};
@@ -37,10 +37,7 @@ pub(super) type Lesson = (ObjectId, MethodName);
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub source: Source,
-    pub persona: String,
-    pub model: String,
-    pub mandate: String,
-    pub failed: Vec<FailedAttempt>,
+    pub provenance: Provenance,
 }
 
 pub(super) type Candidates = HashMap<Lesson, Candidate>;

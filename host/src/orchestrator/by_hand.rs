@@ -13,7 +13,7 @@ use crate::sandbox::Verdict;
 use crate::store::{Install, StoreError};
 
 impl Orchestrator {
-    /// Audits and installs by hand.
+    /// Audits and installs by hand. What recorded runs say of it stands in the version's provenance.
     pub async fn install(
         &self,
         object: ObjectId,
@@ -29,8 +29,7 @@ impl Orchestrator {
 
     /// Installs an earlier version again, as a new version. It is audited again: the rules may have changed.
     pub async fn rollback(&self, object: ObjectId, name: MethodName, version: u32) -> Result<Method, Fault> {
-        let versions = self.store().versions(&object, &name).await?;
-        let Some(earlier) = versions.into_iter().find(|method| method.version == version) else {
+        let Some(earlier) = self.store().version(&object, &name, version).await? else {
             return Err(StoreError::VersionNotFound { object, name, version }.into());
         };
         let provenance =
@@ -81,7 +80,7 @@ impl Orchestrator {
 
     /// Where cycles take turns on an object, so do people: else they could keep a cycle from ever getting
     /// through.
-    async fn turn_on(&self, id: &ObjectId) -> Option<Turn<ObjectId>> {
+    pub(super) async fn turn_on(&self, id: &ObjectId) -> Option<Turn<ObjectId>> {
         if !self.contended.is_taken(id) {
             return None;
         }
@@ -96,9 +95,13 @@ impl Orchestrator {
         verdict.unwrap_or_else(|| Err(crashed("the audit")))
     }
 
-    async fn install_audited(&self, install: Install) -> Result<Method, Fault> {
+    async fn install_audited(&self, mut install: Install) -> Result<Method, Fault> {
         match self.audit(install.source.clone()).await? {
             Verdict::Accepted => {
+                let regression = self.regression(&install.object, &install.name, &install.source).await?;
+                // Without recorded runs there is nothing to say.
+                let any = regression.compared + regression.skipped > 0;
+                install.provenance.regression = any.then_some(regression);
                 let _turn = self.turn_on(&install.object).await;
                 Ok(self.store().install(install).await?)
             }

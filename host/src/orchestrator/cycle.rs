@@ -22,8 +22,8 @@ use super::lanes::Turn;
 use super::learning::Schooling;
 use super::narration::Narrator;
 use crate::object::{
-    Author, Contents, Fault, Invocation, Json, Kind, Message, MessageId, MessageStatus, ObjectId, Provenance,
-    Rev, Timestamp,
+    Contents, Fault, Invocation, InvocationOutcome, Json, Kind, Message, MessageId, MessageStatus, ObjectId,
+    Provenance, Rev, Timestamp, Validation,
 };
 use crate::store::{Commit, Install, Lease, Resolution, StoreError};
 
@@ -438,14 +438,23 @@ impl Cycle {
             source: candidate.source.clone(),
             quota: None,
             provenance: Provenance {
-                author: Author::Mind,
-                persona: Some(candidate.persona.clone()),
-                model: Some(candidate.model.clone()),
-                mandate: Some(candidate.mandate.clone()),
                 message_id: Some(self.message.message_id),
-                failed_attempts: candidate.failed.clone(),
-                restored_version: None,
+                validation: self.validation(lesson),
+                ..candidate.provenance.clone()
             },
+        })
+    }
+
+    /// The run that proved what is to be installed.
+    fn validation(&self, (object, name): &Lesson) -> Option<Validation> {
+        let run = self.trace.invocations.iter().find(|run| {
+            (&run.source_object_id, &run.method_name) == (object, name)
+                && matches!(run.outcome, InvocationOutcome::Returned { .. })
+        })?;
+        Some(Validation {
+            invocation_id: run.invocation_id,
+            fuel_used: run.fuel_used,
+            peak_memory_bytes: run.peak_memory_bytes,
         })
     }
 

@@ -9,20 +9,21 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::Orchestrator;
 use super::attempt::{Candidate, Lesson, Missing};
 use super::cycle::Cycle;
 use super::fault::is_of_the_system;
 use super::narration::{Dictation, excerpt};
-use crate::mind::{Answer, Mandate, MindError, extract};
-use crate::object::{FailedAttempt, Fault, Json, Kind, MethodName, Source};
+use crate::mind::{Answer, Mandate, MindError, Said, extract};
+use crate::object::{Author, FailedAttempt, Fault, Json, Kind, MethodName, Provenance, Source};
 use crate::sandbox::{SYNTAX_RULE, Verdict};
 
 /// Methods that may be learnt for one message.
 const MAX_LESSONS: usize = 8;
 /// Attribute and method names a mandate lists.
-const MAX_NAMES: usize = 100;
+pub(super) const MAX_NAMES: usize = 100;
 /// Characters of the arguments that a mandate shows.
-const MAX_ARGUMENTS: usize = 4_000;
+pub(super) const MAX_ARGUMENTS: usize = 4_000;
 
 /// A lesson of this cycle and what has been tried.
 pub(super) struct Schooling {
@@ -111,12 +112,7 @@ impl Cycle {
     }
 
     fn note_failure(&mut self, lesson: &Lesson, source: String, fault: Fault) {
-        let outcome = match fault.kind {
-            Kind::AuditRejected => "audit_rejected",
-            Kind::ValidationFailed => "validation_failed",
-            _ => "unusable",
-        };
-        metrics::counter!("aura_generations_total", "outcome" => outcome).increment(1);
+        count_failure(fault.kind);
         if let Some(schooling) = self.schooling.get_mut(lesson) {
             let attempt = u32::try_from(schooling.failed.len() + 1).unwrap_or(u32::MAX);
             schooling.failed.push(FailedAttempt { attempt, source, fault });
@@ -130,12 +126,7 @@ impl Cycle {
 
     /// The last failure, with all of them.
     fn exhausted(&self, lesson: &Lesson) -> Fault {
-        let attempts =
-            self.schooling.get(lesson).map(|schooling| schooling.failed.clone()).unwrap_or_default();
-        match attempts.last() {
-            Some(last) => Fault { attempts: attempts.clone(), ..last.fault.clone() },
-            None => Fault::new(Kind::GenerationFailed, "the mind may not be asked: attempts are set to 0"),
-        }
+        exhausted(self.schooling.get(lesson).map(|schooling| schooling.failed.clone()).unwrap_or_default())
     }
 
     /// Asks the mind once. `Ok(Err(..))`: what it wrote cannot be used, and why.
@@ -149,55 +140,30 @@ impl Cycle {
         let mind = &self.orchestrator.parts.mind;
         narrator.mind_asked(lesson, &mind.describe(), self.tries(lesson) + 1);
         let dictation = Dictation::new(&narrator);
-        let answer = mind.ask(mandate, &|piece| dictation.hear(piece)).await;
+        let written = self.orchestrator.ask_for(mandate, &|piece| dictation.hear(piece)).await;
         dictation.end();
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(MindError::Garbage(text)) => return Ok(Err(self.unusable(lesson, text))),
-            Err(MindError::Unavailable(text)) => {
-                metrics::counter!("aura_generations_total", "outcome" => "unavailable").increment(1);
-                let attempts = mandate.failed.clone();
-                return Err(Fault { attempts, ..Fault::new(Kind::MindUnavailable, text) });
+        let (answer, source) = match written? {
+            Ok(written) => written,
+            Err(fault) => {
+                narrator.validation_failed(lesson, &fault);
+                return Ok(Err((String::new(), fault)));
             }
-        };
-        let source = match extract::body(&answer.text, &lesson.1) {
-            Ok(source) => source,
-            Err(reason) => return Ok(Err(self.unusable(lesson, reason))),
         };
         narrator.generated(lesson, &answer, &source);
         if let Some(fault) = self.refusal(&lesson.1, &source).await? {
             return Ok(Err((source.into(), fault)));
         }
         metrics::counter!("aura_generations_total", "outcome" => "written").increment(1);
-        Ok(Ok(candidate(mandate, answer, source)))
+        Ok(Ok(Candidate { source, provenance: provenance(mandate, answer) }))
     }
 
-    fn unusable(&self, lesson: &Lesson, reason: String) -> (String, Fault) {
-        let fault = Fault::new(Kind::GenerationFailed, reason);
-        self.narrator().validation_failed(lesson, &fault);
-        (String::new(), fault)
-    }
-
-    /// Why the audit refuses a body; `None`: it does not.
     async fn refusal(&self, name: &MethodName, source: &Source) -> Result<Option<Fault>, Fault> {
-        let findings = match self.orchestrator.audit(source.clone()).await {
-            Ok(Verdict::Accepted) => {
-                self.narrator().audit_passed(name);
-                return Ok(None);
-            }
-            Ok(Verdict::Rejected(findings)) => findings,
-            Err(fault) if is_of_the_system(fault.kind) => return Err(fault),
-            // A body that the audit cannot read within its limits is refused for that.
-            Err(fault) => {
-                self.narrator().audit_failed(name, &[]);
-                let text = format!("the audit could not finish: {fault}");
-                return Ok(Some(Fault::new(Kind::AuditRejected, text)));
-            }
-        };
-        self.narrator().audit_failed(name, &findings);
-        let is_python = !findings.iter().any(|finding| finding.rule == SYNTAX_RULE);
-        let refused = Fault::audit_rejected(findings);
-        Ok(Some(if is_python { refused } else { Fault { kind: Kind::GenerationFailed, ..refused } }))
+        let refusal = self.orchestrator.refusal(source).await?;
+        match &refusal {
+            Some(fault) => self.narrator().audit_failed(name, &fault.findings),
+            None => self.narrator().audit_passed(name),
+        }
+        Ok(refusal)
     }
 
     async fn mandate(&self, lesson: &Lesson) -> Result<Mandate, Fault> {
@@ -213,23 +179,90 @@ impl Cycle {
             attributes: attribute_types(&missing.attributes, &missing.inherited),
             methods: methods.into_iter().take(MAX_NAMES).map(|method| method.name).collect(),
             failed: Vec::new(),
+            improvement: None,
             receiver,
         })
     }
 }
 
-fn candidate(mandate: &Mandate, answer: Answer, source: Source) -> Candidate {
-    Candidate {
-        source,
-        persona: answer.persona,
-        model: answer.model,
-        mandate: mandate.to_string(),
-        failed: mandate.failed.clone(),
+impl Orchestrator {
+    /// Asks the mind once. `Ok(Err(..))`: its answer holds no body, and why.
+    pub(super) async fn ask_for(
+        &self,
+        mandate: &Mandate,
+        said: &Said<'_>,
+    ) -> Result<Result<(Answer, Source), Fault>, Fault> {
+        let unusable = |reason| Ok(Err(Fault::new(Kind::GenerationFailed, reason)));
+        let answer = match self.parts.mind.ask(mandate, said).await {
+            Ok(answer) => answer,
+            Err(MindError::Garbage(text)) => return unusable(text),
+            Err(MindError::Unavailable(text)) => {
+                metrics::counter!("aura_generations_total", "outcome" => "unavailable").increment(1);
+                let attempts = mandate.failed.clone();
+                return Err(Fault { attempts, ..Fault::new(Kind::MindUnavailable, text) });
+            }
+        };
+        match extract::body(&answer.text, &mandate.method) {
+            Ok(source) => Ok(Ok((answer, source))),
+            Err(reason) => unusable(reason),
+        }
+    }
+
+    /// Why the audit refuses a body; `None`: it does not.
+    pub(super) async fn refusal(&self, source: &Source) -> Result<Option<Fault>, Fault> {
+        let findings = match self.audit(source.clone()).await {
+            Ok(Verdict::Accepted) => return Ok(None),
+            Ok(Verdict::Rejected(findings)) => findings,
+            Err(fault) if is_of_the_system(fault.kind) => return Err(fault),
+            // A body that the audit cannot read within its limits is refused for that.
+            Err(fault) => {
+                let text = format!("the audit could not finish: {fault}");
+                return Ok(Some(Fault::new(Kind::AuditRejected, text)));
+            }
+        };
+        let is_python = !findings.iter().any(|finding| finding.rule == SYNTAX_RULE);
+        let refused = Fault::audit_rejected(findings);
+        Ok(Some(if is_python { refused } else { Fault { kind: Kind::GenerationFailed, ..refused } }))
     }
 }
 
+/// Where a body comes from that answers a mandate.
+pub(super) fn provenance(mandate: &Mandate, answer: Answer) -> Provenance {
+    Provenance {
+        author: Author::Mind,
+        persona: Some(answer.persona),
+        model: Some(answer.model),
+        model_digest: answer.model_digest,
+        temperature: Some(answer.temperature),
+        mind_seed: Some(answer.seed),
+        prompt_digest: Some(answer.prompt_digest),
+        answered_in_ms: Some(u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX)),
+        mandate: Some(mandate.to_string()),
+        failed_attempts: mandate.failed.clone(),
+        ..Provenance::default()
+    }
+}
+
+/// The last failure, with all of them.
+pub(super) fn exhausted(attempts: Vec<FailedAttempt>) -> Fault {
+    match attempts.last().map(|last| last.fault.clone()) {
+        Some(last) => Fault { attempts, ..last },
+        None => Fault::new(Kind::GenerationFailed, "the mind may not be asked: attempts are set to 0"),
+    }
+}
+
+/// Counts an attempt that did not become a method.
+pub(super) fn count_failure(kind: Kind) {
+    let outcome = match kind {
+        Kind::AuditRejected => "audit_rejected",
+        Kind::ValidationFailed => "validation_failed",
+        _ => "unusable",
+    };
+    metrics::counter!("aura_generations_total", "outcome" => outcome).increment(1);
+}
+
 /// Attribute names with the JSON type of each value, own before inherited.
-fn attribute_types(own: &Json, inherited: &Json) -> Vec<(String, String)> {
+pub(super) fn attribute_types(own: &Json, inherited: &Json) -> Vec<(String, String)> {
     let own: BTreeMap<String, &RawValue> = serde_json::from_str(own.get()).unwrap_or_default();
     let mut inherited: BTreeMap<String, &RawValue> =
         serde_json::from_str(inherited.get()).unwrap_or_default();

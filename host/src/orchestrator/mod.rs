@@ -11,6 +11,7 @@
 //! | `learning` | asking the mind for a method, and the audit of what it wrote |
 //! | `by_hand` | methods that people install |
 //! | `history`, `suggestion` | recorded runs: made again, and as a measure for quotas |
+//! | `regenerate` | methods that the mind is asked to write anew |
 //! | `monologue`, `narration` | what is said meanwhile |
 //! | `lease` | this server's share of an image that several serve |
 //! | `lanes`, `census`, `records` | who waits for what, how many there are, where the answers lie |
@@ -28,12 +29,14 @@ mod lease;
 mod monologue;
 mod narration;
 mod records;
+mod regenerate;
 mod suggestion;
 mod working_set;
 
 pub use census::Load;
 pub use monologue::Monologue;
 pub use narration::last_event;
+pub use regenerate::Regenerated;
 pub use suggestion::{Bin, Spread, Suggestion};
 
 use std::sync::{Arc, Mutex};
@@ -46,6 +49,7 @@ use census::Census;
 use lanes::Lanes;
 use narration::Narrator;
 use records::Records;
+use regenerate::Workshop;
 
 use crate::mind::Mind;
 use crate::object::{MessageId, ObjectId, Quota};
@@ -89,6 +93,7 @@ pub struct Orchestrator {
     wanted: Arc<Notify>,
     left: watch::Sender<bool>,
     monologue: Monologue,
+    workshop: Workshop,
 }
 
 impl Orchestrator {
@@ -105,6 +110,7 @@ impl Orchestrator {
             lessons: Lanes::new(),
             suspects: Lanes::new(),
             monologue: Monologue::new(),
+            workshop: Workshop::new(),
         })
     }
 

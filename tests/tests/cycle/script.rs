@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aura::mind::{Answer, Mandate, Mind, MindError, Said};
+use aura::object::Digest;
 use tokio::sync::Semaphore;
 
 use crate::scene::ROOM;
@@ -48,7 +50,16 @@ impl Mind for Script {
             self.answers.lock().unwrap().get_mut(mandate.method.as_str()).and_then(VecDeque::pop_front);
         let text = next.unwrap_or_else(|| Err(MindError::Unavailable("the script has ended".to_owned())))?;
         said(&text);
-        Ok(Answer { text, persona: "ALFRED".to_owned(), model: "script".to_owned() })
+        Ok(Answer {
+            text,
+            persona: "ALFRED".to_owned(),
+            model: "script".to_owned(),
+            model_digest: None,
+            temperature: 0.0,
+            seed: 0,
+            prompt_digest: Digest::of(b""),
+            took: Duration::ZERO,
+        })
     }
 
     fn describe(&self) -> (String, String) {

@@ -18,7 +18,7 @@ pub async fn replay(config: &Config, id: InvocationId, scope: Scope, output: Out
     let asked = match scope {
         Scope::Exact => {
             let path = format!("/invocations/{id}/replay");
-            Client::new(config)?.ask(Method::POST, &path, StatusCode::CONFLICT).await
+            Client::new(config)?.either(Method::POST, &path, StatusCode::CONFLICT).await
         }
         // What the server runs is what the server recorded.
         Scope::Behaviour => Err(Failure::Unreachable(String::new())),

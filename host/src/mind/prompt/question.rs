@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::clip;
+use super::{clip, improvement};
 use crate::mind::Mandate;
 
 /// Characters of the mandate's arguments, in JSON, that are told.
@@ -27,19 +27,30 @@ pub struct Question<'a> {
 
 impl fmt::Display for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { object, method, args, kwargs, .. } = self;
-        let list = |names: &str| if names.is_empty() { "none".to_owned() } else { clip(names, NAMES) };
-        writeln!(f, "Mandate: {}.\nObject: {object}", sentence(method, args, kwargs))?;
-        writeln!(f, "Arguments: {}", list(&arguments(args, kwargs)))?;
-        writeln!(f, "Attributes: {}", list(self.attributes))?;
-        writeln!(f, "Methods: {}", list(self.methods))?;
+        let Self { method, args, kwargs, .. } = self;
+        writeln!(f, "Mandate: {}.", sentence(method, args, kwargs))?;
+        self.facts(f)?;
         write!(f, "Write the body of def {method}(self, *args, **kwargs).")
+    }
+}
+
+impl Question<'_> {
+    /// What there is to work with, line by line.
+    pub fn facts(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let list = |names: &str| if names.is_empty() { "none".to_owned() } else { clip(names, NAMES) };
+        writeln!(f, "Object: {}", self.object)?;
+        writeln!(f, "Arguments: {}", list(&arguments(self.args, self.kwargs)))?;
+        writeln!(f, "Attributes: {}", list(self.attributes))?;
+        writeln!(f, "Methods: {}", list(self.methods))
     }
 }
 
 impl fmt::Display for Mandate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&sentence(self.method.as_str(), &self.args, &self.kwargs))
+        match &self.improvement {
+            Some(improvement) => f.write_str(&improvement::sentence(&self.method, improvement.wish.as_ref())),
+            None => f.write_str(&sentence(self.method.as_str(), &self.args, &self.kwargs)),
+        }
     }
 }
 

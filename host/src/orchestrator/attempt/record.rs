@@ -81,7 +81,7 @@ impl Stage {
         let texts = [Some(&send.args), Some(&send.kwargs), send.attributes.as_ref()];
         self.weigh(texts.into_iter().flatten().map(|json| json.get().len()).sum());
         let mut content = |json: &Json| Content::of(json, &mut self.contents);
-        let sent = SentMessage {
+        let message = SentMessage {
             target: send.target.clone(),
             method: send.method.clone(),
             args: content(&send.args),
@@ -91,7 +91,7 @@ impl Stage {
             answer: None,
         };
         if let Some(sender) = self.frames.last_mut() {
-            sender.sends.push(sent);
+            sender.sends.push(message);
         }
     }
 

@@ -52,10 +52,10 @@ pub(super) fn count(image: &Connection, filter: &InvocationFilter) -> Result<u64
 
 /// What the filter asks for as SQL, with the values it binds.
 fn conditions(filter: &InvocationFilter) -> (String, Vec<Box<dyn ToSql>>) {
-    let (mut sql, mut values) = ("TRUE".to_owned(), Vec::<Box<dyn ToSql>>::new());
+    let (mut conditions, mut values) = (vec!["TRUE".to_owned()], Vec::<Box<dyn ToSql>>::new());
     let mut and = |condition: &str, value: Box<dyn ToSql>| {
         values.push(value);
-        sql += &format!(" AND {condition} ?{}", values.len());
+        conditions.push(format!("{condition} ?{}", values.len()));
     };
     if let Some((source, method)) = &filter.method {
         and("source =", Box::new(source.clone()));
@@ -67,7 +67,7 @@ fn conditions(filter: &InvocationFilter) -> (String, Vec<Box<dyn ToSql>>) {
     if let Some(after) = filter.after {
         and("id <", Box::new(after));
     }
-    (sql, values)
+    (conditions.join(" AND "), values)
 }
 
 /// Keeps contents that are not kept yet.

@@ -177,7 +177,9 @@ fn require_empty(image: &Connection) -> Result<()> {
         "SELECT NOT EXISTS (SELECT 1 FROM UvmObjects WHERE key NOT IN ('nil', 'system'))
             AND NOT EXISTS (SELECT 1 FROM MethodVersions)
             AND NOT EXISTS (SELECT 1 FROM Messages)
-            AND NOT EXISTS (SELECT 1 FROM Invocations)",
+            AND NOT EXISTS (SELECT 1 FROM Invocations)
+            AND NOT EXISTS (SELECT 1 FROM Contents)
+            AND NOT EXISTS (SELECT 1 FROM Accounts)",
         [],
         |row| row.get(0),
     )?;

@@ -5,6 +5,8 @@ mod messages;
 mod methods;
 mod objects;
 mod operation;
+mod provenance;
+mod regenerate;
 
 use aura_tests::{Answer, Client};
 use serde_json::{Value, json};
