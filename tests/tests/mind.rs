@@ -246,9 +246,12 @@ async fn the_longest_question_fits_the_context() {
         let all = characters(&mind, &asked).await;
         assert!(all <= room, "{all} after {failures} failures");
     }
+    let improvement =
+        asked.improvement.map(|longest| Improvement { wish: None, calls: Vec::new(), ..longest });
+    characters(&mind, &Mandate { improvement, ..mandate("greet") }).await;
     let question = mind.requests().pop().unwrap().mandate();
-    assert!(question.matches("y = 2").count() > 100, "much of the body is told:\n{question}");
-    assert!(question.contains("y = 2\ny … (cut)\nWrite a better body of def greet("), "{question}");
+    assert!(question.matches("y = 2\n").count() > 500, "much of the body is told:\n{question}");
+    assert!(question.contains(" … (cut)\nWrite a better body of def greet("), "{question}");
 }
 
 /// Of the whole conversation.

@@ -118,6 +118,6 @@ async fn versions_are_kept_as_they_were_and_compared() {
     let before = read(client, &format!("{path}/versions")).await;
     let refused = cli.run(&["method", "rollback", "system", "greet", "9"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
-    assert_eq!(refused.stderr, format!("MethodNotFound: {unknown}\n"));
+    assert_eq!(refused.stderr, format!("error: MethodNotFound: {unknown}\n"));
     assert_eq!(read(client, &format!("{path}/versions")).await, before);
 }

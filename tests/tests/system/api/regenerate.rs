@@ -131,7 +131,7 @@ async fn a_proposal_is_for_the_version_it_was_compared_with() {
                 version 1; ask again";
     is_problem(&late, 409, "RevisionConflict", text);
     assert_eq!(read(client, PATH).await["version"], 2);
-    let unknown = regenerate(client, &json!({ "accept": "0000" })).await;
+    let unknown = regenerate(client, &json!({ "accept": "0".repeat(64) })).await;
     is_problem(&unknown, 404, "MethodNotFound", "no such proposal; ask again");
     assert_eq!(mind.requests().len(), 2);
 }
@@ -153,14 +153,11 @@ async fn what_cannot_be_used_changes_nothing() {
         format!("Ollama at {} answered HTTP 503 and said: loading: it is busy, try again later", mind.url());
     is_problem(&away, 503, "MindUnavailable", &text);
     let asked = mind.requests().len();
-    for (body, text) in [
-        (json!({ "wish": " " }), "The field 'wish' is not valid: a wish has 1 to 2000 characters."),
-        (
-            json!({ "wish": "x".repeat(2_001) }),
-            "The field 'wish' is not valid: a wish has 1 to 2000 characters.",
-        ),
-    ] {
-        is_problem(&regenerate(client, &body).await, 422, "Malformed", text);
+    for (wish, column) in [(" ".to_owned(), 12), ("x".repeat(2_001), 2_012)] {
+        let text = format!(
+            "The field 'wish' is not valid: a wish has 1 to 2000 characters at line 1 column {column}."
+        );
+        is_problem(&regenerate(client, &json!({ "wish": wish })).await, 422, "Malformed", &text);
     }
     let unknown = client.send("POST", "/objects/nil/methods/double/regenerate", "{}").await;
     is_problem(&unknown, 404, "MethodNotFound", "object 'UvmObjects/nil' has no method 'double' of its own");
