@@ -36,18 +36,16 @@ pub fn explain(provenance: &Provenance) -> Result<(), Failure> {
 }
 
 fn asked(model: &str, provenance: &Provenance) -> String {
-    let mut text = model.to_owned();
-    if let Some(digest) = &provenance.model_digest {
+    let digest = provenance.model_digest.as_ref().map(|digest| {
         let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
-        text.push_str(&format!(" {}", digest.get(..SHORT).unwrap_or(digest)));
-    }
-    if let Some(temperature) = provenance.temperature {
-        text.push_str(&format!(", temperature {temperature}"));
-    }
-    if let Some(millis) = provenance.answered_in_ms {
-        text.push_str(&format!(", answered in {}", duration(i64::try_from(millis).unwrap_or(i64::MAX))));
-    }
-    text
+        format!(" {}", digest.get(..SHORT).unwrap_or(digest))
+    });
+    let temperature = provenance.temperature.map(|temperature| format!(", temperature {temperature}"));
+    let took = provenance.answered_in_ms.map(|millis| {
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        format!(", answered in {}", duration(millis))
+    });
+    [Some(model.to_owned()), digest, temperature, took].into_iter().flatten().collect()
 }
 
 fn failed(FailedAttempt { attempt, fault, .. }: &FailedAttempt) -> String {
@@ -95,7 +93,7 @@ fn date(Timestamp(millis): Timestamp) -> String {
     let minutes = millis.div_euclid(60_000);
     let (year, month, day) = civil(minutes.div_euclid(24 * 60));
     let (hour, minute) = (minutes.div_euclid(60).rem_euclid(24), minutes.rem_euclid(60));
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}Z")
 }
 
 /// The date of a day counted from 1970-01-01, in the Gregorian calendar. The year is counted from March on, so that
@@ -119,11 +117,11 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         let day = |seconds: i64| date(Timestamp(seconds * 1_000));
-        assert_eq!(day(0), "1970-01-01 00:00 UTC");
-        assert_eq!(day(951_827_696), "2000-02-29 12:34 UTC");
-        assert_eq!(day(1_709_251_199), "2024-02-29 23:59 UTC");
-        assert_eq!(day(4_107_542_400), "2100-03-01 00:00 UTC");
-        assert_eq!(day(-1), "1969-12-31 23:59 UTC");
+        assert_eq!(day(0), "1970-01-01 00:00Z");
+        assert_eq!(day(951_827_696), "2000-02-29 12:34Z");
+        assert_eq!(day(1_709_251_199), "2024-02-29 23:59Z");
+        assert_eq!(day(4_107_542_400), "2100-03-01 00:00Z");
+        assert_eq!(day(-1), "1969-12-31 23:59Z");
     }
 
     #[test]

@@ -133,8 +133,7 @@ async fn show_proposal(
         let (args, kwargs) = (&divergence.args, &divergence.kwargs);
         print(&format!("  run {} with {args} {kwargs}", divergence.invocation_id))?;
         for difference in &divergence.differences {
-            let (what, recorded, now) = (&difference.what, &difference.recorded, &difference.replayed);
-            print(&format!("    {what}: {recorded} was recorded, now {now}"))?;
+            print(&format!("    {difference}"))?;
         }
     }
     Ok(())

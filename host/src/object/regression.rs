@@ -34,3 +34,12 @@ pub struct Difference {
     pub recorded: String,
     pub replayed: String,
 }
+
+/// In one line.
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let side =
+            |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.replace('\n', "\\n") };
+        write!(f, "{} was {} and is {}", self.what, side(&self.recorded), side(&self.replayed))
+    }
+}

@@ -13,8 +13,8 @@ use super::learning::{MAX_ARGUMENTS, MAX_NAMES, attribute_types, count_failure, 
 use super::narration::excerpt;
 use crate::mind::{Improvement, Mandate, RecordedCall};
 use crate::object::{
-    Digest, FailedAttempt, Fault, InvocationOutcome, Kind, Method, MethodName, ObjectId, Proposal,
-    Provenance, Regression, Source, Wish,
+    Digest, Divergence, FailedAttempt, Fault, InvocationOutcome, Kind, Method, MethodName, ObjectId,
+    Proposal, Provenance, Regression, Source, Wish,
 };
 use crate::store::{Install, InvocationFilter, StoreError};
 
@@ -25,9 +25,11 @@ const MAX_AT_ONCE: usize = 4;
 /// Recorded calls that the mind is shown, and runs among which they are looked for.
 const MAX_CALLS: usize = 3;
 const MAX_LOOKED_AT: u32 = 50;
-/// Runs that a sentence on differences tells of, and characters of each part of it.
+/// Runs that a sentence on differences tells of, and differences of each.
 const MAX_TOLD: usize = 2;
-const MAX_PART: usize = 80;
+/// Characters of arguments and of a difference in it.
+const MAX_ARGUMENT: usize = 80;
+const MAX_DIFFERENCE: usize = 160;
 
 /// What came of the wish for a better body.
 pub enum Regenerated {
@@ -263,19 +265,14 @@ fn compared(provenance: Provenance, regression: Regression) -> Provenance {
 
 /// What differs, fit for a person and for the mind.
 fn in_words(Regression { compared, different, divergences, .. }: &Regression) -> String {
-    let mut text = format!("{different} of {compared} recorded runs came out differently");
-    for (index, divergence) in divergences.iter().take(MAX_TOLD).enumerate() {
-        let part = |text: &str| excerpt(text, MAX_PART);
-        text.push_str(if index == 0 { ": " } else { "; " });
-        text.push_str(&format!(
-            "with args {} and kwargs {}",
-            part(&divergence.args),
-            part(&divergence.kwargs)
-        ));
-        for difference in divergence.differences.iter().take(MAX_TOLD) {
-            let [recorded, now] = [&difference.recorded, &difference.replayed].map(|side| part(side));
-            text.push_str(&format!(", {} was {recorded} and is {now}", difference.what));
-        }
-    }
-    text
+    let told: Vec<String> = divergences.iter().take(MAX_TOLD).map(divergence_in_words).collect();
+    format!("{different} of {compared} recorded runs came out differently: {}", told.join("; "))
+}
+
+fn divergence_in_words(Divergence { args, kwargs, differences, .. }: &Divergence) -> String {
+    let call =
+        format!("with args {} and kwargs {}", excerpt(args, MAX_ARGUMENT), excerpt(kwargs, MAX_ARGUMENT));
+    let differences = differences.iter().take(MAX_TOLD);
+    let told = differences.map(|difference| excerpt(&difference.to_string(), MAX_DIFFERENCE));
+    std::iter::once(call).chain(told).collect::<Vec<_>>().join(", ")
 }

@@ -52,7 +52,7 @@ async fn a_version_the_mind_wrote_says_how_it_came_about() {
     let lines: Vec<&str> = versions.stdout.lines().collect();
     let ["", date, ""] = lines[0]
         .split("UvmObjects/system greet version 1, written by ALFRED (qwen2:7b-instruct-q4_K_M), ")
-        .flat_map(|part| part.split(" UTC"))
+        .flat_map(|part| part.split('Z'))
         .collect::<Vec<_>>()[..]
     else {
         panic!("{versions:?}");

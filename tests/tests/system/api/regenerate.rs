@@ -99,14 +99,14 @@ async fn a_body_that_gives_other_results_is_proposed_and_can_be_accepted() {
 #[tokio::test]
 async fn the_command_line_shows_what_differs_and_how_to_accept_it() {
     let (_mind, server) =
-        stage(&["return 3 * args[0]", "import os", "return 4 * args[0]", "import os"]).await;
+        stage(&["print(args[0])\nreturn 3 * args[0]", "import os", "return 4 * args[0]", "import os"]).await;
     let cli = server.cli();
     let proposed = cli.run(&["method", "regenerate", "system", "double", "--wish", "more"]);
     assert_eq!(proposed.code, Some(1), "{proposed:?}");
-    let diff = "--- double version 1, installed by hand\n+++ double as proposed\n@@ -1 +1 @@\n\
-                -return args[0] + args[0]\n+return 3 * args[0]\n2 of 2 recorded runs came out differently.\n";
+    let diff = "--- double version 1, installed by hand\n+++ double as proposed\n@@ -1 +1,2 @@\n\
+                -return args[0] + args[0]\n+print(args[0])\n+return 3 * args[0]\n2 of 2 recorded runs came out differently.\n";
     assert!(proposed.stdout.starts_with(diff), "{proposed:?}");
-    let difference = " with [5] {}\n    result: 10 was recorded, now 15\n";
+    let difference = " with [5] {}\n    result was 10 and is 15\n    output was nothing and is 5\\n\n";
     assert!(proposed.stdout.contains(difference), "{proposed:?}");
     let (_, digest) = proposed.stderr.trim_end().split_once("--accept ").expect("a digest");
     let told = format!(
