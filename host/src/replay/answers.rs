@@ -23,23 +23,19 @@ impl<'a> Answers<'a> {
         if self.differences.is_empty() && self.made < recorded.len() {
             let missing = &recorded[self.made];
             let (target, method) = (&missing.target, &missing.method);
-            self.differs(self.made, "", format!("{method} to {target}"), "not sent".to_owned());
+            self.differs(self.made, "", &format!("{method} to {target}"), "not sent");
         }
         if self.differences.is_empty() && self.case.was_stopped() && !matches!(run.outcome, Outcome::Aborted)
         {
             let last = recorded.len().saturating_sub(1);
-            self.differs(last, "", "the cycle was stopped in it".to_owned(), "it went on".to_owned());
+            self.differs(last, "", "the cycle was stopped in it", "it went on");
         }
         self.differences
     }
 
-    fn differs(&mut self, index: usize, part: &str, recorded: String, replayed: String) {
+    fn differs(&mut self, index: usize, part: &str, recorded: &str, replayed: &str) {
         let what = format!("send {}{}{part}", index + 1, if part.is_empty() { "" } else { " " });
-        self.differences.push(Difference {
-            what,
-            recorded: excerpt(&recorded),
-            replayed: excerpt(&replayed),
-        });
+        self.differences.push(Difference { what, recorded: excerpt(recorded), replayed: excerpt(replayed) });
     }
 
     /// Notes how a message differs from the one that was sent in its place; whether it is the same message.
@@ -48,14 +44,14 @@ impl<'a> Answers<'a> {
         if (&recorded.target, &recorded.method) != (&send.target, &send.method) {
             let named = |target, method| format!("{method} to {target}");
             let (then, now) = (named(&recorded.target, &recorded.method), named(&send.target, &send.method));
-            self.differs(index, "", then, now);
+            self.differs(index, "", &then, &now);
         }
         self.compare_json(index, "args", Some(&recorded.args), Some(&send.args));
         self.compare_json(index, "kwargs", Some(&recorded.kwargs), Some(&send.kwargs));
         self.compare_json(index, "attributes", recorded.attributes.as_ref(), send.attributes.as_ref());
         let same = self.differences.len() == before;
         if self.scope == Scope::Exact && recorded.fuel != send.fuel {
-            self.differs(index, "fuel", recorded.fuel.to_string(), send.fuel.to_string());
+            self.differs(index, "fuel", &recorded.fuel.to_string(), &send.fuel.to_string());
         }
         same
     }
@@ -63,7 +59,7 @@ impl<'a> Answers<'a> {
     fn compare_json(&mut self, index: usize, part: &str, recorded: Option<&Content>, sent: Option<&Json>) {
         let recorded = recorded.and_then(|content| self.case.json(content));
         if recorded.as_ref() != sent {
-            self.differs(index, part, text(recorded.as_ref()), text(sent));
+            self.differs(index, part, &text(recorded.as_ref()), &text(sent));
         }
     }
 
@@ -87,7 +83,7 @@ impl Sends for Answers<'_> {
         self.made += 1;
         let case = self.case;
         let Some(recorded) = case.invocation.sends.get(index) else {
-            self.differs(index, "", "not sent".to_owned(), format!("{} to {}", send.method, send.target));
+            self.differs(index, "", "not sent", &format!("{} to {}", send.method, send.target));
             return None;
         };
         if !self.compare(index, recorded, &send) {

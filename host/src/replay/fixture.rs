@@ -82,15 +82,15 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     if text.len() as u64 > MAX_FIXTURE_BYTES {
         return Err(FixtureError::TooLarge);
     }
-    let header: Header = serde_json::from_slice(&text).map_err(foreign)?;
+    let header: Header = serde_json::from_slice(&text).map_err(|error| foreign(&error))?;
     if header.aura_replay > FORMAT {
         return Err(FixtureError::Newer { format: header.aura_replay, version: header.aura });
     }
-    let Fixture { sha256, case, .. } = serde_json::from_slice(&text).map_err(foreign)?;
+    let Fixture { sha256, case, .. } = serde_json::from_slice(&text).map_err(|error| foreign(&error))?;
     if Digest::of(case.get().as_bytes()) != sha256 {
         return Err(FixtureError::Changed("its SHA-256 is another one"));
     }
-    let case: Body = serde_json::from_str(case.get()).map_err(foreign)?;
+    let case: Body = serde_json::from_str(case.get()).map_err(|error| foreign(&error))?;
     if case.source.digest() != case.invocation.source_digest {
         return Err(FixtureError::Changed("its source is another one"));
     }
@@ -113,6 +113,6 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     Ok(case)
 }
 
-fn foreign(error: serde_json::Error) -> FixtureError {
+fn foreign(error: &serde_json::Error) -> FixtureError {
     if error.is_eof() { FixtureError::CutShort } else { FixtureError::Foreign(error.to_string()) }
 }

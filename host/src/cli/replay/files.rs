@@ -71,9 +71,9 @@ pub async fn replay(config: &Config, paths: &[PathBuf], scope: Scope, output: Ou
         }
     }
     if output.json {
-        print_json(&found)?
+        print_json(&found)?;
     } else {
-        tell(&found, scope)?
+        tell(&found, scope)?;
     }
     let all_well = found.diverged + found.not_replayable + found.unreadable == 0;
     if all_well { Ok(()) } else { Err(Failure::Told(1)) }

@@ -31,9 +31,9 @@ pub async fn replay(config: &Config, id: InvocationId, scope: Scope, output: Out
         asked => asked?,
     };
     if output.json {
-        print_json(&report)?
+        print_json(&report)?;
     } else {
-        print_report(&report, &id.to_string())?
+        print_report(&report, &id.to_string())?;
     }
     if report.is_identical() { Ok(()) } else { Err(Failure::Told(1)) }
 }

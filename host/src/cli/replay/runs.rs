@@ -50,18 +50,19 @@ pub async fn replay(
     let store = parts::image(config).await?;
     let replayer = Replayer::new(config, scope).await?;
     let filter = InvocationFilter { since, limit: MAX_PAGE, ..InvocationFilter::default() };
-    let bar = match io::stderr().is_terminal() {
-        true => count_bar(store.count_invocations(&filter).await?, "runs"),
-        false => ProgressBar::hidden(),
+    let bar = if io::stderr().is_terminal() {
+        count_bar(store.count_invocations(&filter).await?, "runs")
+    } else {
+        ProgressBar::hidden()
     };
     let begun = Instant::now();
     let mut found = unless_interrupted(all(&*store, &replayer, filter, &bar)).await?;
     bar.finish_and_clear();
     found.elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if output.json {
-        print_json(&found)?
+        print_json(&found)?;
     } else {
-        tell(&found)?
+        tell(&found)?;
     }
     if found.diverged == 0 { Ok(()) } else { Err(Failure::Told(1)) }
 }

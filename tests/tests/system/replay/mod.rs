@@ -1,7 +1,9 @@
 //! Recorded runs made again: the same, different, or not to be replayed.
 
 mod fixtures;
+mod golden;
 mod methods;
+mod regression;
 
 use aura_tests::{Client, Instance, Server};
 use rusqlite::Connection;
