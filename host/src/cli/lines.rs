@@ -15,7 +15,7 @@ use crate::store::{Entry, Imported};
 const FORMAT: u32 = 2;
 
 /// Far above what the largest entry has.
-const MAX_LINE: usize = 128 << 20;
+const MAX_LINE: usize = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct First {
@@ -138,7 +138,15 @@ impl<R: BufRead> Lines<R> {
                 }
             }
             Entry::Content(_) => self.seen.contents += 1,
-            Entry::Invocation(_) => self.seen.invocations += 1,
+            Entry::Invocation(run) => {
+                self.seen.invocations += 1;
+                if !run.quota.is_possible() {
+                    return Err(format!(
+                        "the quota of run {} is larger than any method's",
+                        run.invocation_id
+                    ));
+                }
+            }
             Entry::Account { object, account } => {
                 self.seen.accounts += 1;
                 self.known(object)?;

@@ -18,7 +18,7 @@ use super::lines::{Amount, Lines, LinesError, write_entry, write_header};
 use super::parts;
 use super::term::{bytes_bar, count, print, spin, spinner, tell, unless_interrupted};
 use crate::config::Config;
-use crate::object::{Digest, Fault, Method};
+use crate::object::{Digest, Fault, Invocation, Method};
 use crate::sandbox::wasm::WasmSandbox;
 use crate::sandbox::{Sandbox as _, Verdict, Workers};
 use crate::store::{Entry, Imported, Store, StoreError};
@@ -193,7 +193,15 @@ impl Auditor {
 
     /// What is wrong with an entry. Blocks.
     fn check(&mut self, entry: &Entry) -> Result<(), String> {
-        let Entry::Method(Method { object, name, version, source, .. }) = entry else { return Ok(()) };
+        let (source, shown) = match entry {
+            Entry::Method(Method { object, name, version, source, .. }) => {
+                (source, format!("version {version} of '{name}' of {object}"))
+            }
+            Entry::Invocation(Invocation { invocation_id, source: Some(source), .. }) => {
+                (source, format!("the body of run {invocation_id}"))
+            }
+            _ => return Ok(()),
+        };
         if !self.accepted.insert(source.digest()) {
             return Ok(());
         }
@@ -205,10 +213,7 @@ impl Auditor {
             Some(Err(fault)) => fault.message,
             None => "the audit ended unexpectedly".to_owned(),
         };
-        Err(format!(
-            "version {version} of '{name}' of {object} is refused by the audit: {}",
-            why.replace(".\n", "; ").trim_end_matches('.')
-        ))
+        Err(format!("{shown} is refused by the audit: {}", why.replace(".\n", "; ").trim_end_matches('.')))
     }
 }
 

@@ -39,6 +39,17 @@ pub struct QuotaOverride {
 pub const CEILING: Quota =
     Quota { fuel: 1_000_000_000_000, wall_ms: 600_000, memory_bytes: 1 << 30, output_bytes: 16 << 20 };
 
+impl Quota {
+    /// Whether a run can have been given so much.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        self.fuel <= CEILING.fuel
+            && self.wall_ms <= CEILING.wall_ms
+            && self.memory_bytes <= CEILING.memory_bytes
+            && self.output_bytes <= CEILING.output_bytes
+    }
+}
+
 impl QuotaOverride {
     /// The first limit that is zero or beyond [`CEILING`], said in words.
     pub fn check(&self) -> Result<(), String> {

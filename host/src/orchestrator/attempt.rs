@@ -28,7 +28,7 @@ use record::{Facts, Spent};
 /// Sends one message may cause.
 const MAX_SENDS: u64 = 10_000;
 /// Bytes that the runs of one message may leave behind: arguments, results, output and changed attributes.
-const MAX_TRACE_BYTES: usize = 64 << 20;
+const MAX_TRACE_BYTES: usize = 128 << 20;
 
 /// What an object learns: a method's name on the object that did not understand it.
 pub(super) type Lesson = (ObjectId, MethodName);
@@ -80,7 +80,7 @@ pub(super) struct Attempted {
     /// In the order in which the runs began.
     pub invocations: Vec<Invocation>,
     pub contents: Contents,
-    /// Fuel to be charged to objects with a budget.
+    /// Fuel to be charged to objects with a budget, for this attempt and those before it.
     pub charges: Vec<(ObjectId, u64)>,
     /// Candidates that ran, in the order in which they ended.
     pub ran: Vec<Lesson>,
@@ -184,6 +184,8 @@ pub(super) struct Attempt {
     pub runtime: Handle,
     pub message: Message,
     pub candidates: Arc<Candidates>,
+    /// What earlier attempts at the message used of objects' budgets.
+    pub charged: Vec<(ObjectId, u64)>,
     /// What the store had for the message's target and method a moment ago.
     pub prefetched: Option<Resolution>,
 }
@@ -191,7 +193,7 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Blocks; belongs on a worker thread.
     pub fn run(self) -> Attempted {
-        let Self { parts, runtime, message, candidates, prefetched } = self;
+        let Self { parts, runtime, message, candidates, charged, prefetched } = self;
         let delivery = Delivery {
             target: message.target_object_id.clone(),
             method: message.method_name.clone(),
@@ -201,7 +203,7 @@ impl Attempt {
             fuel: message.fuel.unwrap_or(u64::MAX),
             wall_ms: u64::MAX,
         };
-        let budgets = Budgets::new(parts.fuel_per_hour);
+        let budgets = Budgets::new(parts.fuel_per_hour, charged);
         let mut stage = Stage {
             parts,
             runtime,
@@ -323,10 +325,13 @@ impl Stage {
                 is_candidate: method.is_candidate,
             });
         }
-        self.run(call, facts, method.is_candidate)
+        // What a body could not finish with the rest of a budget says nothing of the body.
+        let is_cut = allowance < limits.fuel.min(delivery.fuel);
+        self.run(call, facts, method.is_candidate.then_some(is_cut))
     }
 
-    fn run(&mut self, call: Call, facts: Facts, is_candidate: bool) -> Delivered {
+    /// `candidate`: whether it is one whose fuel a budget cut short.
+    fn run(&mut self, call: Call, facts: Facts, candidate: Option<bool>) -> Delivered {
         let (savepoint, validated) = (self.working.savepoint(), self.validated.len());
         self.frames.push(Frame {
             invocation_id: facts.invocation_id,
@@ -351,7 +356,8 @@ impl Stage {
             self.working.roll_back(savepoint);
             self.validated.truncate(validated);
         }
-        if is_candidate {
+        let starved = matches!(&result, Err(fault) if fault.kind == Kind::FuelExhausted);
+        if candidate.is_some_and(|is_cut| !(is_cut && starved)) {
             self.judge((call.receiver.clone(), call.method.clone()), result.as_ref().err());
         }
         self.budgets.charge(&call.receiver, fuel_used.saturating_sub(fuel_of_others));
@@ -401,6 +407,8 @@ impl Stage {
         if let Some(method) = &taught.method {
             return Ok((method.clone(), taught.inherited.clone()));
         }
+        // Nobody learns for an object that could not run what was learnt.
+        self.budgets.allowance(&delivery.target)?;
         let lesson = (delivery.target.clone(), lesson);
         if let Some(candidate) = self.candidates.get(&lesson) {
             return Ok((candidate.runnable(&lesson), taught.inherited.clone()));

@@ -98,10 +98,13 @@ impl Orchestrator {
     async fn install_audited(&self, mut install: Install) -> Result<Method, Fault> {
         match self.audit(install.source.clone()).await? {
             Verdict::Accepted => {
-                let regression = self.regression(&install.object, &install.name, &install.source).await?;
-                // Without recorded runs there is nothing to say.
-                let any = regression.compared + regression.skipped > 0;
-                install.provenance.regression = any.then_some(regression);
+                match self.regression(&install.object, &install.name, &install.source).await {
+                    // Without recorded runs there is nothing to say.
+                    Ok(found) if found.compared + found.skipped == 0 => {}
+                    Ok(found) => install.provenance.regression = Some(found),
+                    // To be told is not worth more than to install.
+                    Err(fault) => tracing::warn!("recorded runs could not be compared: {fault}"),
+                }
                 let _turn = self.turn_on(&install.object).await;
                 Ok(self.store().install(install).await?)
             }

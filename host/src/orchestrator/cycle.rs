@@ -124,6 +124,7 @@ impl Cycle {
             runtime: Handle::current(),
             message: self.message.clone(),
             candidates: Arc::clone(&self.candidates),
+            charged: self.trace.charges.clone(),
             prefetched,
         };
         let workers = &self.orchestrator.parts.workers;
@@ -215,6 +216,7 @@ impl Cycle {
             fuel_used: attempted.fuel_used,
             invocations: attempted.invocations,
             contents: attempted.contents,
+            // Of this attempt and those before it.
             charges: attempted.charges,
             preconditions: working.preconditions(),
         };
@@ -276,7 +278,7 @@ impl Cycle {
             installs: learnt.iter().filter_map(|lesson| self.install(lesson)).collect(),
             invocations: std::mem::take(&mut self.trace.invocations),
             contents: std::mem::take(&mut self.trace.contents),
-            charges: std::mem::take(&mut self.trace.charges),
+            charges: self.trace.charges.clone(),
             preconditions: std::mem::take(&mut self.trace.preconditions),
         };
         match self.orchestrator.parts.store.commit(commit).await {

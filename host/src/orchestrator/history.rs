@@ -19,6 +19,7 @@ impl Orchestrator {
 
     /// Makes a recorded run again. `None`: there is no such run.
     pub async fn replay(&self, id: InvocationId) -> Result<Option<Verdict>, Fault> {
+        let _place = self.repeating.acquire().await;
         let case = match self.case(id).await? {
             Some(Ok(case)) => case,
             Some(Err(reason)) => return Ok(Some(Verdict::NotReplayable(reason))),
@@ -45,7 +46,9 @@ impl Orchestrator {
             limit: MAX_COMPARED,
             ..InvocationFilter::default()
         };
-        let mut regressing = Regressing::new(present.source, source.clone());
+        let quota = present.quota.over(self.parts.quota);
+        let mut regressing = Regressing::new(present.source, source.clone(), quota);
+        let _place = self.repeating.acquire().await;
         for record in self.store().invocations(&filter).await?.items {
             let Ok(case) = replay::load(&**self.store(), record).await? else {
                 regressing.skip();

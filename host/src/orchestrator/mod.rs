@@ -42,7 +42,7 @@ pub use suggestion::{Bin, Spread, Suggestion};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use attempt::Lesson;
 use census::Census;
@@ -53,7 +53,7 @@ use regenerate::Workshop;
 
 use crate::mind::Mind;
 use crate::object::{MessageId, ObjectId, Quota};
-use crate::sandbox::{Sandbox, Workers};
+use crate::sandbox::{Sandbox, Workers, parallel_runs};
 use crate::store::{Lease, Store};
 
 /// What the orchestrator is built from.
@@ -86,6 +86,8 @@ pub struct Orchestrator {
     /// Objects that cycles came into conflict over: those cycles take turns.
     contended: Arc<Lanes<ObjectId>>,
     lessons: Arc<Lanes<Lesson>>,
+    /// Recorded runs that are made again at the same time: messages find a thread all the same.
+    repeating: Semaphore,
     /// Messages that ran when a server died run alone.
     suspects: Arc<Lanes<()>>,
     lease: Mutex<Lease>,
@@ -108,6 +110,7 @@ impl Orchestrator {
             inboxes: Lanes::new(),
             contended: Lanes::new(),
             lessons: Lanes::new(),
+            repeating: Semaphore::new(parallel_runs() - 1),
             suspects: Lanes::new(),
             monologue: Monologue::new(),
             workshop: Workshop::new(),

@@ -132,6 +132,10 @@ impl Orchestrator {
             };
             count_failure(fault.kind);
             mandate.failed.push(FailedAttempt { attempt, source, fault });
+            if best.as_ref().is_some_and(|best| best.proposal.regression.compared == 0) {
+                // Another body could not be compared either.
+                break;
+            }
         }
         let Some(best) = best else { return Err(exhausted(mandate.failed)) };
         let text = in_words(&best.proposal.regression);
@@ -245,7 +249,10 @@ impl Orchestrator {
             return Ok(Trial::Refused(fault));
         }
         let regression = self.regression(&method.object, &method.name, source).await?;
-        Ok(if regression.different == 0 { Trial::Same(regression) } else { Trial::Different(regression) })
+        // A method that never ran has nothing to keep to; one whose runs cannot be compared may have.
+        let unknown = regression.compared == 0 && regression.skipped > 0;
+        let same = regression.different == 0 && !unknown;
+        Ok(if same { Trial::Same(regression) } else { Trial::Different(regression) })
     }
 }
 
@@ -264,7 +271,10 @@ fn compared(provenance: Provenance, regression: Regression) -> Provenance {
 }
 
 /// What differs, fit for a person and for the mind.
-fn in_words(Regression { compared, different, divergences, .. }: &Regression) -> String {
+fn in_words(Regression { compared, skipped, different, divergences }: &Regression) -> String {
+    if *compared == 0 {
+        return format!("none of the newest {skipped} recorded runs can be compared");
+    }
     let told: Vec<String> = divergences.iter().take(MAX_TOLD).map(divergence_in_words).collect();
     format!("{different} of {compared} recorded runs came out differently: {}", told.join("; "))
 }

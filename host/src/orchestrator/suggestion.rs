@@ -14,7 +14,7 @@ const BINS: usize = 10;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Suggestion {
     pub version: u32,
-    /// Those that returned, the newest ten thousand.
+    /// Those that returned, of the newest ten thousand.
     pub runs: u64,
     pub fuel: Spread,
     pub memory_bytes: Spread,
@@ -52,9 +52,11 @@ impl Orchestrator {
         let mut filter =
             InvocationFilter { method: Some((object, name)), limit: MAX_PAGE, ..InvocationFilter::default() };
         let (mut fuel, mut memory, mut output) = (Vec::new(), Vec::new(), Vec::new());
+        let mut looked_at = 0;
         loop {
             let page = self.store().invocations(&filter).await?;
             filter.after = page.items.last().map(|run| run.invocation_id);
+            looked_at += page.items.len();
             for run in page.items {
                 if run.source_digest == digest && matches!(run.outcome, InvocationOutcome::Returned { .. }) {
                     fuel.push(run.fuel_used);
@@ -62,7 +64,7 @@ impl Orchestrator {
                     output.push(run.output.len() as u64);
                 }
             }
-            if !page.more || fuel.len() >= MAX_RUNS {
+            if !page.more || looked_at >= MAX_RUNS {
                 break;
             }
         }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{Case, Reason};
-use crate::object::{CEILING, Contents, Digest, Invocation, Quota, Source};
+use crate::object::{Contents, Digest, Invocation, Source};
 
 /// The newest format that is known. What an earlier version wrote can be read.
 pub const FORMAT: u32 = 1;
@@ -97,14 +97,7 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     if case.contents.iter().any(|(digest, content)| content.digest() != *digest) {
         return Err(FixtureError::Changed("a content is another one"));
     }
-    let Quota { fuel, wall_ms, memory_bytes, output_bytes } = case.invocation.quota;
-    let limits = [
-        (fuel, CEILING.fuel),
-        (wall_ms, CEILING.wall_ms),
-        (memory_bytes, CEILING.memory_bytes),
-        (output_bytes, CEILING.output_bytes),
-    ];
-    if limits.iter().any(|(limit, ceiling)| limit > ceiling) {
+    if !case.invocation.quota.is_possible() {
         return Err(FixtureError::Foreign("its quota is larger than any method's".to_owned()));
     }
     let Body { invocation, source, contents } = case;

@@ -14,14 +14,16 @@ pub async fn load(store: &dyn Store, record: Invocation) -> Result<std::result::
     };
     let mut contents = Contents::new();
     for digest in referred(&record) {
-        // What is missing is missed when the case is replayed.
         if !contents.contains_key(digest)
             && let Some(json) = store.content(digest).await?
         {
             contents.insert(digest.clone(), json);
+            // The embedded store reads at once, and there may be many.
+            tokio::task::yield_now().await;
         }
     }
-    Ok(Ok(Case { invocation: record, source, contents }))
+    let case = Case { invocation: record, source, contents };
+    Ok(case.require_complete().map(|()| case))
 }
 
 /// The body that ran.

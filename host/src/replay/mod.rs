@@ -47,7 +47,9 @@ pub fn replay(sandbox: &dyn Sandbox, case: &Case, scope: Scope) -> Verdict {
     if let Err(reason) = can_be_replayed(sandbox, case, scope) {
         return Verdict::NotReplayable(reason);
     }
-    let Repeated { run, mut differences, .. } = repeat(sandbox, case, &case.source, scope);
+    let quota = case.invocation.quota;
+    let patient = Quota { wall_ms: quota.wall_ms.saturating_mul(PATIENCE).min(CEILING.wall_ms), ..quota };
+    let Repeated { run, mut differences } = repeat(sandbox, case, &case.source, patient, scope);
     if let Outcome::Failed(fault) = &run.outcome
         && let Some(reason) = interrupted(fault)
     {
@@ -68,9 +70,9 @@ struct Repeated {
 }
 
 /// Runs a body, the recorded one or another, on what the case was given.
-fn repeat(sandbox: &dyn Sandbox, case: &Case, source: &Source, scope: Scope) -> Repeated {
+fn repeat(sandbox: &dyn Sandbox, case: &Case, source: &Source, quota: Quota, scope: Scope) -> Repeated {
     let mut answers = Answers::new(case, scope);
-    let run = match call(case, source) {
+    let run = match call(case, source, quota) {
         Some(call) => sandbox.run(&call, &mut answers),
         None => Run {
             outcome: Outcome::Failed(Fault::new(Kind::Internal, "the case is not complete")),
@@ -82,7 +84,7 @@ fn repeat(sandbox: &dyn Sandbox, case: &Case, source: &Source, scope: Scope) -> 
     Repeated { differences: answers.end(&run), run }
 }
 
-fn call(case: &Case, source: &Source) -> Option<Call> {
+fn call(case: &Case, source: &Source, quota: Quota) -> Option<Call> {
     let record = &case.invocation;
     Some(Call {
         receiver: record.receiver.clone(),
@@ -94,10 +96,7 @@ fn call(case: &Case, source: &Source) -> Option<Call> {
         kwargs: record.kwargs.clone(),
         seed: record.seed,
         time: record.time,
-        quota: Quota {
-            wall_ms: record.quota.wall_ms.saturating_mul(PATIENCE).min(CEILING.wall_ms),
-            ..record.quota
-        },
+        quota,
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Case, Repeated, Scope, can_be_replayed, compare, repeat};
-use crate::object::{Content, Divergence, InvocationOutcome, Regression, Source};
+use super::{Case, PATIENCE, Repeated, Scope, can_be_replayed, compare, interrupted, repeat};
+use crate::object::{Content, Divergence, InvocationOutcome, Quota, Regression, Source};
 use crate::sandbox::{Outcome, Run, Sandbox};
 
 /// How many recorded runs are looked at, the newest ones.
@@ -13,7 +13,7 @@ pub const MAX_COMPARED: u32 = 100;
 const TIME: Duration = Duration::from_secs(10);
 
 /// How many that differ are told in full.
-const MAX_TOLD: usize = 10;
+const MAX_TOLD: usize = 5;
 
 /// Characters of the arguments that are told.
 const ARGUMENTS: usize = 200;
@@ -23,18 +23,27 @@ pub struct Regressing {
     /// The body in force, and the one that is to take its place.
     present: Source,
     next: Source,
+    /// Of the method, whatever the recorded runs were given.
+    quota: Quota,
     until: Instant,
     found: Regression,
 }
 
 impl Regressing {
     #[must_use]
-    pub fn new(present: Source, next: Source) -> Self {
-        Self { present, next, until: Instant::now() + TIME, found: Regression::default() }
+    pub fn new(present: Source, next: Source, quota: Quota) -> Self {
+        Self { present, next, quota, until: Instant::now() + TIME, found: Regression::default() }
     }
 
     pub fn skip(&mut self) {
         self.found.skipped += 1;
+    }
+
+    /// What one run may use, in the time that is left.
+    fn quota(&self) -> Quota {
+        let left = self.until.saturating_duration_since(Instant::now()).as_millis();
+        let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
+        Quota { wall_ms: self.quota.wall_ms.saturating_mul(PATIENCE).min(left), ..self.quota }
     }
 
     /// Whether there is time for more.
@@ -51,7 +60,11 @@ impl Regressing {
     /// Runs both bodies on what the case was given. Blocks; on a thread with the stack of an isolate.
     pub fn compare(&mut self, sandbox: &dyn Sandbox, case: Case) {
         let Some(case) = self.expected(sandbox, case) else { return self.skip() };
-        let Repeated { run, mut differences } = repeat(sandbox, &case, &self.next, Scope::Behaviour);
+        let quota = self.quota();
+        let Repeated { run, mut differences } = repeat(sandbox, &case, &self.next, quota, Scope::Behaviour);
+        if matches!(&run.outcome, Outcome::Failed(fault) if interrupted(fault).is_some()) {
+            return self.skip();
+        }
         if differences.is_empty() {
             compare::runs(&case, &run, Scope::Behaviour, &mut differences);
         }
@@ -79,7 +92,8 @@ impl Regressing {
             return returned.then_some(case);
         }
         // It was recorded with an earlier body.
-        let Repeated { run, differences } = repeat(sandbox, &case, &self.present, Scope::Behaviour);
+        let Repeated { run, differences } =
+            repeat(sandbox, &case, &self.present, self.quota(), Scope::Behaviour);
         let Run { outcome: Outcome::Returned { result, attributes }, output, .. } = run else { return None };
         if !differences.is_empty() {
             return None;

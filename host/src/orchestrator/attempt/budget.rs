@@ -10,24 +10,22 @@ pub(super) struct Budgets {
     /// Of objects that have no budget of their own.
     fuel_per_hour: Option<u64>,
     now: Timestamp,
-    read: BTreeMap<ObjectId, Charged>,
-}
-
-struct Charged {
-    account: Account,
-    fuel: u64,
+    read: BTreeMap<ObjectId, Account>,
+    /// What the message used so far, in this attempt and in those before it.
+    charged: BTreeMap<ObjectId, u64>,
 }
 
 impl Budgets {
-    pub fn new(fuel_per_hour: Option<u64>) -> Self {
-        Self { fuel_per_hour, now: Timestamp::now(), read: BTreeMap::new() }
+    pub fn new(fuel_per_hour: Option<u64>, charged: Vec<(ObjectId, u64)>) -> Self {
+        let charged = charged.into_iter().collect();
+        Self { fuel_per_hour, now: Timestamp::now(), read: BTreeMap::new(), charged }
     }
 
     /// Notes an object's account, if it has a budget at all.
     pub fn read(&mut self, object: &ObjectId, account: Option<Account>) {
         let account = account.unwrap_or_else(|| Account::fresh(Budget::default(), self.now)).at(self.now);
         if self.limit(&account).is_some() && !self.read.contains_key(object) {
-            self.read.insert(object.clone(), Charged { account, fuel: 0 });
+            self.read.insert(object.clone(), account);
         }
     }
 
@@ -37,9 +35,10 @@ impl Budgets {
 
     /// The fuel that the object may still use.
     pub fn allowance(&self, object: &ObjectId) -> Result<u64, Fault> {
-        let Some(Charged { account, fuel }) = self.read.get(object) else { return Ok(u64::MAX) };
+        let Some(account) = self.read.get(object) else { return Ok(u64::MAX) };
         let Some(limit) = self.limit(account) else { return Ok(u64::MAX) };
-        let left = limit.saturating_sub(account.used).saturating_sub(*fuel);
+        let charged = self.charged.get(object).copied().unwrap_or(0);
+        let left = limit.saturating_sub(account.used).saturating_sub(charged);
         if left > 0 {
             return Ok(left);
         }
@@ -52,13 +51,13 @@ impl Budgets {
 
     /// Charges a run of the object with the fuel it used itself.
     pub fn charge(&mut self, object: &ObjectId, fuel: u64) {
-        if let Some(charged) = self.read.get_mut(object) {
-            charged.fuel = charged.fuel.saturating_add(fuel);
+        if fuel > 0 && self.read.contains_key(object) {
+            let charged = self.charged.entry(object.clone()).or_default();
+            *charged = charged.saturating_add(fuel);
         }
     }
 
     pub fn charges(self) -> Vec<(ObjectId, u64)> {
-        let charged = self.read.into_iter().filter(|(_, charged)| charged.fuel > 0);
-        charged.map(|(object, charged)| (object, charged.fuel)).collect()
+        self.charged.into_iter().collect()
     }
 }

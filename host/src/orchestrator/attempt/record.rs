@@ -36,10 +36,11 @@ impl Stage {
         after: Option<&Json>,
         spent: Spent,
     ) {
-        let texts = [Some(&call.args), Some(&call.kwargs), result.as_ref().ok(), after];
+        let texts = [Some(&call.args), Some(&call.kwargs), result.as_ref().ok()];
         let bytes: usize = texts.into_iter().flatten().map(|json| json.get().len()).sum();
-        self.weigh(bytes + spent.output.len());
-        let mut content = |json: &Json| Content::of(json, &mut self.contents);
+        let source = facts.source.as_ref().map_or(0, |source| source.as_str().len());
+        self.weigh(bytes + spent.output.len() + source + result.as_ref().err().map_or(0, size));
+        let mut content = |json: &Json| self.content(json);
         let outcome = match result {
             Ok(result) => InvocationOutcome::Returned {
                 result: result.clone(),
@@ -78,9 +79,7 @@ impl Stage {
 
     /// Notes what the innermost run sends.
     pub(super) fn note_send(&mut self, send: &Send) {
-        let texts = [Some(&send.args), Some(&send.kwargs), send.attributes.as_ref()];
-        self.weigh(texts.into_iter().flatten().map(|json| json.get().len()).sum());
-        let mut content = |json: &Json| Content::of(json, &mut self.contents);
+        let mut content = |json: &Json| self.content(json);
         let message = SentMessage {
             target: send.target.clone(),
             method: send.method.clone(),
@@ -97,12 +96,10 @@ impl Stage {
 
     /// Notes how that was answered.
     pub(super) fn note_answer(&mut self, reply: &Reply) {
-        let texts = [reply.result.as_ref().ok(), reply.attributes.as_ref()];
-        self.weigh(texts.into_iter().flatten().map(|json| json.get().len()).sum());
-        if self.halt.is_some() {
-            return;
+        if let Err(fault) = &reply.result {
+            self.weigh(fault.message.len());
         }
-        let mut content = |json: &Json| Content::of(json, &mut self.contents);
+        let mut content = |json: &Json| self.content(json);
         let answer = SentAnswer {
             outcome: match &reply.result {
                 Ok(result) => SentOutcome::Result(content(result)),
@@ -111,12 +108,26 @@ impl Stage {
             attributes: reply.attributes.as_ref().map(content),
             fuel_used: reply.fuel_used,
         };
+        // One that is too much is not given.
+        if self.halt.is_some() {
+            return;
+        }
         if let Some(sender) = self.frames.last_mut() {
             sender.fuel_of_others += reply.fuel_used;
             if let Some(sent) = sender.sends.last_mut() {
                 sent.answer = Some(answer);
             }
         }
+    }
+
+    /// JSON as a record refers to it; what is new by it is counted.
+    fn content(&mut self, json: &Json) -> Content {
+        let kept = self.contents.len();
+        let content = Content::of(json, &mut self.contents);
+        if matches!(content, Content::Here(_)) || self.contents.len() > kept {
+            self.weigh(json.get().len());
+        }
+        content
     }
 
     /// Counts bytes that this attempt keeps, and halts it when they are too many.
@@ -128,4 +139,9 @@ impl Stage {
             self.halt = Some(Halt::Fault(Fault::new(Kind::MemoryLimit, text)));
         }
     }
+}
+
+/// The bytes of a fault's text.
+fn size(fault: &Fault) -> usize {
+    fault.message.len() + fault.exception.as_ref().map_or(0, |exception| exception.traceback.len())
 }

@@ -180,8 +180,8 @@ async fn what_differs_is_told() {
         "its record is not complete: it was made before runs could be replayed"
     );
     let fixture = client.get(&format!("/invocations/{}/fixture", id(&unkept))).await;
-    // What is missing is only missed when it is replayed.
-    assert_eq!(fixture.status, 200);
+    let text = "The invocation cannot be exported: its record is not complete: it was made before runs could be replayed.";
+    is_problem(&fixture, 409, "Malformed", text);
 
     let all = server.cli().run(&["replay", "--all"]);
     assert_eq!(all.code, Some(1), "{}", all.stdout);
