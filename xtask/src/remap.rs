@@ -1,5 +1,4 @@
-//! One name on every machine for each folder whose path gets into what the compiler makes: the same sources then
-//! give the same bytes wherever they lie.
+//! One name on every machine for each folder whose path would get into what the compiler makes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use super::worker::{Order, VARIABLE, Work};
 use super::{guest_and_cache, programs};
 
 /// Generated programs, unless `AURA_PROGRAMS` says how many.
-const GENERATED: u64 = 1_500;
+const GENERATED: u64 = 1_200;
 /// Differences shown in full.
 const SHOWN: usize = 3;
 
