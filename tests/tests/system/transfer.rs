@@ -173,7 +173,7 @@ fn what_is_no_whole_export_is_refused_and_nothing_of_it_is_kept() {
     huge.write_all(b"x\n").expect("a line");
     let done = instance.run(&["import", file.to_str().expect("UTF-8")]);
     let expected =
-        format!("error: {shown}, line 2: the line has more than 134217728 bytes. Nothing is imported.\n");
+        format!("error: {shown}, line 2: the line has more than 268435456 bytes. Nothing is imported.\n");
     assert_eq!((done.code, done.stderr), (Some(1), expected));
 
     // Only into an empty image can anything be imported, so nothing was kept.

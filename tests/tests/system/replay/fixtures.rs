@@ -125,7 +125,7 @@ async fn a_run_of_another_guest_is_compared_by_what_others_see() {
         let text = format!(r#"{{"aura_replay":1,"aura":"0.1.0","sha256":"{sha256}","case":{case}}}"#);
         fs::write(path, text).unwrap();
     };
-    let mut same = export("chance");
+    let mut same = export("count");
     let other = "ab".repeat(32);
     same["case"]["invocation"]["guest_digest"] = other.clone().into();
     same["case"]["invocation"]["fuel_used"] = 1.into();
@@ -141,7 +141,7 @@ async fn a_run_of_another_guest_is_compared_by_what_others_see() {
         (
             Some(1),
             format!(
-                "not replayable: a.replay.json, chance of UvmObjects/system, version 1: it ran in another guest ({other})\n\
+                "not replayable: a.replay.json, count of UvmObjects/system, version 1: it ran in another guest ({other})\n\
                  1 fixture: 0 identical, 1 not replayable.\n\
                  With --other-guest, what others see of a run is compared all the same.\n"
             )
@@ -152,7 +152,7 @@ async fn a_run_of_another_guest_is_compared_by_what_others_see() {
     let compared = elsewhere.run(&["replay", "--other-guest", "--file", "a.replay.json", "b.replay.json"]);
     let lines: Vec<_> = compared.stdout.lines().collect();
     assert_eq!(compared.code, Some(1));
-    assert_eq!(lines[0], "identical: a.replay.json, chance of UvmObjects/system, version 1");
+    assert_eq!(lines[0], "identical: a.replay.json, count of UvmObjects/system, version 1");
     assert_eq!(lines[1], "diverged: b.replay.json, identity of UvmObjects/system, version 1");
     assert!(lines[2].starts_with("    result: recorded 5, now ["), "{}", lines[2]);
     assert_eq!(lines[3], "2 fixtures: 1 identical, 1 diverged.");

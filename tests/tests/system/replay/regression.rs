@@ -72,17 +72,13 @@ async fn what_a_new_body_would_have_done_is_told() {
 async fn comparing_ends_although_methods_are_slow() {
     let server = Server::start_with(&[NOWHERE]);
     let client = server.client();
-    install(client, "system", "work", "return 1").await;
-    for _ in 0..30 {
+    // As much as a method can be given: an endless body ends by the clock alone.
+    let patient = json!({ "source": "return 1", "quota": { "fuel": 1_000_000_000_000_u64, "wall_ms": 600_000 } });
+    done(client, "PUT", "/objects/system/methods/work", &patient, 201).await;
+    for _ in 0..3 {
         send(&server, "system", "work", json!([])).await;
     }
-    let slow = "while True:\n    pass";
-    let quota = json!({ "source": slow, "quota": { "fuel": 1_000_000_000_000_u64 } });
-    let answer = done(client, "PUT", "/objects/system/methods/work", &quota, 201).await.json();
-    let regression = &answer["provenance"]["regression"];
-    // The runs had two thousand million fuel each, so each of them takes seconds.
-    let compared = regression["compared"].as_u64().unwrap();
-    assert!((1..30).contains(&compared), "{regression:#}");
-    assert_eq!(&regression["different"], &json!(compared));
-    assert_eq!(regression["divergences"][0]["differences"][0]["what"], "outcome");
+    let endless = install(client, "system", "work", "while True:\n    pass").await.json();
+    let regression = &endless["provenance"]["regression"];
+    assert_eq!(regression, &json!({ "compared": 0, "skipped": 1, "different": 0, "divergences": [] }));
 }
