@@ -1,11 +1,12 @@
 -- Invocations by their ids, which sort by time, and by the method that ran; what their records refer to; budgets.
 
 CREATE TABLE InvocationsById (
-    id BLOB PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
     source TEXT NOT NULL,
     method TEXT NOT NULL,
     record TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 INSERT INTO InvocationsById (id, source, method, record)
 SELECT unhex(replace(id, '-', '')), substr(record ->> '$.source_object_id', 12), record ->> '$.method_name', record
