@@ -1,6 +1,6 @@
 //! What objects may use within an hour, and quotas from what methods used.
 
-use aura_tests::Server;
+use aura_tests::{Reply, ScriptedMind, Server};
 use serde_json::{Value, json};
 
 use crate::api::{JSON, NOWHERE, child, done, install, is_problem, read, to};
@@ -178,4 +178,60 @@ async fn a_quota_is_suggested_from_what_runs_used() {
     let mut message = to("system", "work");
     message["args"] = json!([200]);
     assert_eq!(sent(&server, &message).await["fuel_limit"], suggested);
+}
+
+/// What a message used is charged whatever becomes of the message.
+#[tokio::test]
+async fn nothing_gets_round_a_budget() {
+    let mind = ScriptedMind::start().await;
+    mind.by_method(|method| {
+        Some(Reply::code(match method {
+            "first" | "second" => "return 1",
+            "wasteful" => "total = 0\nfor n in range(100000):\n    total += n\nreturn total",
+            _ => return None,
+        }))
+    });
+    let server = Server::start(&mind);
+    let client = server.client();
+    let used = async |object: &str| {
+        let budget = read(client, &format!("/objects/{object}/budget")).await;
+        budget["used"].as_u64().unwrap()
+    };
+    let budget = async |object: &str, fuel: u64| {
+        child(client, object).await;
+        let path = format!("/objects/{object}/budget");
+        done(client, "PUT", &path, &json!({ "fuel_per_hour": fuel }), 200).await;
+    };
+
+    // More attributes than an object may have: the commit is refused.
+    budget("one", 1_000_000_000_000).await;
+    install(client, "one", "swell", "self.text = 'x' * (17 << 20)").await;
+    let refused = sent(&server, &to("one", "swell")).await;
+    assert_eq!(refused["error"]["kind"], "MemoryLimit", "{refused}");
+    assert_eq!(read(client, "/objects/one").await["attributes"], json!({}));
+    assert!(used("one").await >= refused["fuel_used"].as_u64().unwrap(), "{refused}");
+
+    // Each attempt burns what comes before the message that is not understood yet.
+    budget("two", 1_000_000_000_000).await;
+    install(client, "two", "work", "for n in range(20000):\n    pass\nreturn self.first() + self.second()")
+        .await;
+    let learnt = sent(&server, &to("two", "work")).await;
+    assert_eq!((&learnt["result"], &learnt["attempts"]), (&json!(2), &json!(2)), "{learnt}");
+    let before = used("two").await;
+    let again = sent(&server, &to("two", "work")).await["fuel_used"].as_u64().unwrap();
+    assert!(before > 2 * again, "three attempts used {before}, where one uses {again}");
+
+    // Nothing is learnt for an object that could not run it, and no body is blamed for the rest of a budget.
+    budget("three", 600_000).await;
+    let asked = mind.requests().len();
+    let cut = sent(&server, &to("three", "wasteful")).await;
+    assert_eq!((&cut["error"]["kind"], &cut["attempts"]), (&json!("FuelExhausted"), &json!(1)), "{cut}");
+    assert_eq!(used("three").await, 600_000);
+    let none = sent(&server, &to("three", "wasteful")).await;
+    assert_eq!((&none["error"]["kind"], &none["attempts"]), (&json!("FuelExhausted"), &json!(0)), "{none}");
+    assert_eq!(mind.requests().len(), asked + 1);
+    assert_eq!(read(client, "/objects/three").await["methods"], json!([]));
+    // The run that was cut short was recorded, and goes the same way again.
+    let all = server.cli().run(&["replay", "--all"]);
+    assert_eq!(all.code, Some(0), "{}", all.stdout);
 }

@@ -166,6 +166,27 @@ fn what_is_no_whole_export_is_refused_and_nothing_of_it_is_kept() {
         "line 5: version 1 of 'spy' of UvmObjects/system is refused by the audit: Disallowed import of module 'os' at line 1",
     );
 
+    // A body that was never installed is as foreign, and a run cannot have been given more than any method.
+    let digest = "0".repeat(64);
+    let run = format!(
+        r#"{{"invocation":{{"invocation_id":"0196d8f0-0000-7000-8000-000000000001","message_id":"0196d8f0-0000-7000-8000-000000000002",
+        "parent":null,"receiver":"system","receiver_rev":"1","source_object_id":"system","method_name":"spy","method_version":1,
+        "source_digest":"{digest}","source":"import os","attributes_before":{{"value":{{}}}},"inherited":{{"value":{{}}}},"args":[],
+        "kwargs":{{}},"seed":7,"time":5,"quota":{{"fuel":1,"wall_ms":2,"memory_bytes":3,"output_bytes":4}},
+        "guest_digest":"{digest}","config_digest":"{digest}","outcome":{{"returned":{{"result":1,"attributes_after":null}}}},
+        "output":"","fuel_used":9,"peak_memory_bytes":10}}}}"#
+    )
+    .replace('\n', "");
+    let one = END.replace(r#""invocations":0"#, r#""invocations":1"#);
+    refused(
+        &format!("{HEADER}\n{ROOTS}\n{run}\n{one}\n"),
+        "line 5: the body of run 0196d8f0-0000-7000-8000-000000000001 is refused by the audit: Disallowed import of module 'os' at line 1",
+    );
+    refused(
+        &format!("{HEADER}\n{ROOTS}\n{}\n{one}\n", run.replace(r#""fuel":1,"#, r#""fuel":1000000000001,"#)),
+        "line 5: the quota of run 0196d8f0-0000-7000-8000-000000000001 is larger than any method's",
+    );
+
     let mut huge = File::create(&file).expect("a file");
     huge.write_all(format!("{HEADER}\n").as_bytes()).expect("a line");
     // A hole, which takes no space.

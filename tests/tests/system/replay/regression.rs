@@ -73,7 +73,8 @@ async fn comparing_ends_although_methods_are_slow() {
     let server = Server::start_with(&[NOWHERE]);
     let client = server.client();
     // As much as a method can be given: an endless body ends by the clock alone.
-    let patient = json!({ "source": "return 1", "quota": { "fuel": 1_000_000_000_000_u64, "wall_ms": 600_000 } });
+    let patient =
+        json!({ "source": "return 1", "quota": { "fuel": 1_000_000_000_000_u64, "wall_ms": 600_000 } });
     done(client, "PUT", "/objects/system/methods/work", &patient, 201).await;
     for _ in 0..3 {
         send(&server, "system", "work", json!([])).await;
