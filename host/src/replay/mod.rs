@@ -15,7 +15,7 @@
 //!
 //! let sandbox = WasmSandbox::load("python.wasm".as_ref(), "cache".as_ref(), &Silent)?;
 //! let case = replay::read_fixture(std::fs::File::open("greet.replay.json")?)?;
-//! assert_eq!(replay::replay(&sandbox, &case, Scope::Exact), Verdict::Identical);
+//! assert_eq!(replay::replay_apart(&sandbox, &case, Scope::Exact), Verdict::Identical);
 //! # Ok(())
 //! # }
 //! ```
@@ -33,6 +33,8 @@ pub use fixture::{FORMAT, FixtureError, MAX_FIXTURE_BYTES, read_fixture, write_f
 pub use history::load;
 pub use regression::{MAX_COMPARED, Regressing};
 pub use verdict::{Reason, Report, Scope, Verdict, Word};
+
+use std::thread::{self, ScopedJoinHandle};
 
 use answers::Answers;
 
@@ -60,6 +62,20 @@ pub fn replay(sandbox: &dyn Sandbox, case: &Case, scope: Scope) -> Verdict {
         compare::runs(case, &run, scope, &mut differences);
     }
     if differences.is_empty() { Verdict::Identical } else { Verdict::Diverged(differences) }
+}
+
+/// As [`replay`], on a thread of its own: a test's thread has too small a stack.
+pub fn replay_apart(sandbox: &dyn Sandbox, case: &Case, scope: Scope) -> Verdict {
+    let apart = thread::Builder::new().stack_size(sandbox.stack_bytes());
+    thread::scope(|threads| {
+        let verdict =
+            apart.spawn_scoped(threads, || replay(sandbox, case, scope)).map(ScopedJoinHandle::join);
+        match verdict {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) => Verdict::NotReplayable(Reason::Failed("the replay panicked".to_owned())),
+            Err(error) => Verdict::NotReplayable(Reason::Failed(error.to_string())),
+        }
+    })
 }
 
 /// A run made again with what a case holds.

@@ -110,6 +110,11 @@ pub trait Sandbox: std::marker::Send + Sync + 'static {
     /// rejected. `Err`: the sandbox failed.
     fn audit(&self, source: &Source) -> Result<Verdict, Fault>;
 
+    /// The stack a thread needs to call into the sandbox, without nested sends.
+    fn stack_bytes(&self) -> usize {
+        8 << 20
+    }
+
     fn guest_digest(&self) -> &Digest;
     fn config_digest(&self) -> &Digest;
 }

@@ -188,6 +188,10 @@ impl Sandbox for WasmSandbox {
         }
     }
 
+    fn stack_bytes(&self) -> usize {
+        engine::STACK_BYTES + (2 << 20)
+    }
+
     fn guest_digest(&self) -> &Digest {
         &self.guest_digest
     }
