@@ -161,7 +161,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             if let Some(quota) = quota.set() {
                 body["quota"] = json!(quota);
             }
-            answer(&client.send(Http::PUT, &method.path(), body.to_string()).await?, output)
+            installed(&client.send(Http::PUT, &method.path(), body.to_string()).await?, output)
         }
         Command::Versions { method, output } => {
             let all: Versions = client.get(&format!("{}/versions", method.path())).await?;
@@ -171,7 +171,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Regenerate(options) => regenerate::run(config, &client, options).await,
         Command::Rollback { method, version, output } => {
             let body = json!({"version": version}).to_string();
-            answer(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
+            installed(&client.send(Http::POST, &format!("{}/rollback", method.path()), body).await?, output)
         }
         Command::Quota(options) => quota::run(&client, options).await,
     }
@@ -179,6 +179,15 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
 
 fn answer(method: &Method, output: Output) -> Result<(), Failure> {
     if output.json { print_json(method) } else { summarise(method) }
+}
+
+/// The new version, and what recorded runs say of it.
+fn installed(method: &Method, output: Output) -> Result<(), Failure> {
+    answer(method, output)?;
+    match &method.provenance.regression {
+        Some(regression) if !output.json => super::provenance::tell(regression),
+        _ => Ok(()),
+    }
 }
 
 fn detail(method: &Method) -> Result<(), Failure> {

@@ -84,30 +84,31 @@ pub fn compared(regression: &Regression) -> String {
     }
 }
 
+/// The same as a sentence, then each run that comes out differently with what differs.
+pub fn tell(regression: &Regression) -> Result<(), Failure> {
+    let text = compared(regression);
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    print(&format!("{}{rest}.", first.to_uppercase()))?;
+    for divergence in &regression.divergences {
+        let (args, kwargs) = (&divergence.args, &divergence.kwargs);
+        print(&format!("  run {} with {args} {kwargs}", divergence.invocation_id))?;
+        for difference in &divergence.differences {
+            print(&format!("    {difference}"))?;
+        }
+    }
+    Ok(())
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The moment in UTC, to the minute.
 fn date(Timestamp(millis): Timestamp) -> String {
-    let minutes = millis.div_euclid(60_000);
-    let (year, month, day) = civil(minutes.div_euclid(24 * 60));
-    let (hour, minute) = (minutes.div_euclid(60).rem_euclid(24), minutes.rem_euclid(60));
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}Z")
-}
-
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar. The year is counted from March on, so that
-/// the leap day is its last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let is_next_year = month >= 10;
-    let month = if is_next_year { month - 9 } else { month + 3 };
-    (era * 400 + year + i64::from(is_next_year), month, day)
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%MZ").to_string(),
+        Err(_) => "at no time".to_owned(),
+    }
 }
 
 #[cfg(test)]

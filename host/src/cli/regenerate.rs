@@ -12,7 +12,7 @@ use super::methods::Name;
 use super::term::{count, print, print_json, spin, spinner, tell};
 use super::{Output, compare, provenance};
 use crate::config::Config;
-use crate::object::{FailedAttempt, Method, Proposal, Regression, Wish, diff};
+use crate::object::{FailedAttempt, Method, Proposal, Wish, diff};
 
 #[derive(Args)]
 pub struct Options {
@@ -110,7 +110,7 @@ async fn show(
     }
     compare::show_change(config, client, name, installed.version).await?;
     if let Some(regression) = &installed.provenance.regression {
-        print(&sentence(regression))?;
+        provenance::tell(regression)?;
     }
     provenance::summarise(installed)
 }
@@ -128,21 +128,7 @@ async fn show_proposal(
         config,
         &diff::of_bodies((&diff::title(&now), &now.source), (&proposed, &proposal.source)),
     )?;
-    print(&sentence(&proposal.regression))?;
-    for divergence in &proposal.regression.divergences {
-        let (args, kwargs) = (&divergence.args, &divergence.kwargs);
-        print(&format!("  run {} with {args} {kwargs}", divergence.invocation_id))?;
-        for difference in &divergence.differences {
-            print(&format!("    {difference}"))?;
-        }
-    }
-    Ok(())
-}
-
-fn sentence(regression: &Regression) -> String {
-    let text = provenance::compared(regression);
-    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
-    format!("{}{rest}.", first.to_uppercase())
+    provenance::tell(&proposal.regression)
 }
 
 /// Asks a person, where there is one.

@@ -168,6 +168,16 @@ impl Delivered {
     fn refused(fault: Fault) -> Self {
         Self { result: Err(fault), output: String::new(), fuel_used: 0 }
     }
+
+    /// Of a run that was given the rest of its object's budget: if that was too little, it says whose it was.
+    fn of_a_rest(mut self) -> Self {
+        if let Err(fault) = &mut self.result
+            && fault.kind == Kind::FuelExhausted
+        {
+            fault.message += ", all that was left of its object's budget for this hour";
+        }
+        self
+    }
 }
 
 /// A run in progress.
@@ -327,11 +337,12 @@ impl Stage {
         }
         // What a body could not finish with the rest of a budget says nothing of the body.
         let is_cut = allowance < limits.fuel.min(delivery.fuel);
-        self.run(call, facts, method.is_candidate.then_some(is_cut))
+        let delivered = self.run(call, facts, method.is_candidate, is_cut);
+        if is_cut { delivered.of_a_rest() } else { delivered }
     }
 
-    /// `candidate`: whether it is one whose fuel a budget cut short.
-    fn run(&mut self, call: Call, facts: Facts, candidate: Option<bool>) -> Delivered {
+    /// `is_cut`: whether a budget left it less fuel than its method and its sender would.
+    fn run(&mut self, call: Call, facts: Facts, is_candidate: bool, is_cut: bool) -> Delivered {
         let (savepoint, validated) = (self.working.savepoint(), self.validated.len());
         self.frames.push(Frame {
             invocation_id: facts.invocation_id,
@@ -357,7 +368,7 @@ impl Stage {
             self.validated.truncate(validated);
         }
         let starved = matches!(&result, Err(fault) if fault.kind == Kind::FuelExhausted);
-        if candidate.is_some_and(|is_cut| !(is_cut && starved)) {
+        if is_candidate && !(is_cut && starved) {
             self.judge((call.receiver.clone(), call.method.clone()), result.as_ref().err());
         }
         self.budgets.charge(&call.receiver, fuel_used.saturating_sub(fuel_of_others));

@@ -9,6 +9,8 @@ use crate::store::{InvocationFilter, MAX_PAGE, StoreError};
 /// How many runs are looked at, the newest ones.
 const MAX_RUNS: usize = 10_000;
 const BINS: usize = 10;
+/// What a method that never printed may print.
+const MIN_OUTPUT: u64 = 256;
 
 /// A quota that nearly all recorded runs of the version in force would keep to, with headroom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,12 +70,11 @@ impl Orchestrator {
                 break;
             }
         }
-        let spread = |used: Vec<u64>, ceiling| Spread::of(used, ceiling);
         let (version, runs) = (method.version, fuel.len() as u64);
         match (
-            spread(fuel, CEILING.fuel),
-            spread(memory, CEILING.memory_bytes),
-            spread(output, CEILING.output_bytes),
+            Spread::of(fuel, 1, CEILING.fuel),
+            Spread::of(memory, 1, CEILING.memory_bytes),
+            Spread::of(output, MIN_OUTPUT, CEILING.output_bytes),
         ) {
             (Some(fuel), Some(memory_bytes), Some(output_bytes)) => {
                 Ok(Suggestion { version, runs, fuel, memory_bytes, output_bytes })
@@ -88,12 +89,12 @@ impl Orchestrator {
 
 impl Spread {
     /// `None`: there is nothing.
-    fn of(mut used: Vec<u64>, ceiling: u64) -> Option<Self> {
+    fn of(mut used: Vec<u64>, least_sensible: u64, ceiling: u64) -> Option<Self> {
         used.sort_unstable();
         let (least, most) = (*used.first()?, *used.last()?);
         let rank = |percent: usize| used[(used.len() * percent).div_ceil(100).max(1) - 1];
         let p99 = rank(99);
-        let suggested = two_digits(p99.saturating_add(p99.div_ceil(2))).clamp(1, ceiling);
+        let suggested = two_digits(p99.saturating_add(p99.div_ceil(2))).clamp(least_sensible, ceiling);
         Some(Self { least, median: rank(50), p99, most, suggested, histogram: histogram(&used, least, most) })
     }
 }
@@ -126,19 +127,19 @@ mod tests {
 
     #[test]
     fn most_runs_keep_to_what_is_suggested() {
-        let spread = Spread::of((1..=1_000).rev().collect(), u64::MAX).unwrap();
+        let spread = Spread::of((1..=1_000).rev().collect(), 1, u64::MAX).unwrap();
         assert_eq!((spread.least, spread.median, spread.p99, spread.most), (1, 500, 990, 1_000));
         assert_eq!(spread.suggested, 1_500);
         assert_eq!(spread.histogram.len(), BINS);
         assert_eq!(spread.histogram[0], Bin { to: 100, runs: 100 });
         assert_eq!(spread.histogram.iter().map(|bin| bin.runs).sum::<u64>(), 1_000);
 
-        let same = Spread::of(vec![7; 3], u64::MAX).unwrap();
+        let same = Spread::of(vec![7; 3], 1, u64::MAX).unwrap();
         assert_eq!((same.p99, same.suggested), (7, 11));
         assert_eq!(same.histogram, [Bin { to: 7, runs: 3 }]);
-        assert_eq!(Spread::of(vec![0], 9).unwrap().suggested, 1);
-        assert_eq!(Spread::of(vec![u64::MAX], 9).unwrap().suggested, 9);
-        assert_eq!(Spread::of(vec![], 9), None);
+        assert_eq!(Spread::of(vec![0], 1, 9).unwrap().suggested, 1);
+        assert_eq!(Spread::of(vec![u64::MAX], 1, 9).unwrap().suggested, 9);
+        assert_eq!(Spread::of(vec![], 1, 9), None);
         for (number, rounded) in [(0, 0), (9, 9), (99, 99), (101, 110), (514_988, 520_000)] {
             assert_eq!(two_digits(number), rounded);
         }

@@ -30,6 +30,14 @@ impl Case {
         self.invocation.sends.last().is_some_and(|sent| sent.answer.is_none())
     }
 
+    /// Whether what the run was given is of the kind that runs are given.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let Invocation { attributes_before, inherited, args, kwargs, .. } = &self.invocation;
+        let objects = [Some(attributes_before), inherited.as_ref()].into_iter().flatten();
+        let are_objects = |content| self.json(content).is_some_and(|json| json.is_object());
+        objects.into_iter().all(are_objects) && args.is_array() && kwargs.is_object()
+    }
+
     /// Fails unless all is there that a replay needs.
     pub(super) fn require_complete(&self) -> Result<(), Reason> {
         if self.invocation.inherited.is_none() {

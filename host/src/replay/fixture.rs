@@ -83,6 +83,9 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
         return Err(FixtureError::TooLarge);
     }
     let header: Header = serde_json::from_slice(&text).map_err(|error| foreign(&error))?;
+    if header.aura_replay == 0 {
+        return Err(FixtureError::Foreign("there is no format 0".to_owned()));
+    }
     if header.aura_replay > FORMAT {
         return Err(FixtureError::Newer { format: header.aura_replay, version: header.aura });
     }
@@ -103,6 +106,10 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     let Body { invocation, source, contents } = case;
     let case = Case { invocation, source, contents };
     case.require_complete()?;
+    if !case.is_well_formed() {
+        let text = "attributes and kwargs are JSON objects, args a JSON array";
+        return Err(FixtureError::Foreign(text.to_owned()));
+    }
     Ok(case)
 }
 

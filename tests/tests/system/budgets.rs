@@ -53,6 +53,11 @@ async fn an_object_uses_no_more_than_its_budget() {
     let fourth = sent(&server, &to("one", "count")).await;
     assert_eq!((&fourth["status"], &fourth["fuel_limit"]), (&json!("failed"), &json!(budget - used)));
     assert_eq!(fourth["error"]["kind"], "FuelExhausted");
+    let told = format!(
+        "the method used up its {} fuel, all that was left of its object's budget for this hour",
+        budget - used
+    );
+    assert_eq!(fourth["error"]["message"], told);
     assert_eq!(read(client, "/objects/one/budget").await["used"], budget);
     let is_told = |text: &str| {
         let told =

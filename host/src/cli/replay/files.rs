@@ -8,7 +8,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use serde::Serialize;
 
-use super::{Replayer, print_report};
+use super::{Replayer, hint_at_other_guests, print_report};
 use crate::cli::Output;
 use crate::cli::draft;
 use crate::cli::failure::Failure;
@@ -111,6 +111,10 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fa
 }
 
 fn read(path: &Path) -> Result<Case, FixtureError> {
+    // Others may never end.
+    if !path.metadata()?.is_file() {
+        return Err(FixtureError::Foreign("it is not a file".to_owned()));
+    }
     read_fixture(io::BufReader::with_capacity(1 << 20, draft::open(path)?))
 }
 
@@ -184,7 +188,7 @@ fn tell(found: &Found, scope: Scope) -> Result<(), Failure> {
     }
     let of_another = |checked: &Checked| checked.report.reason.as_deref() == Some("other_guest");
     if scope == Scope::Exact && fixtures.iter().any(of_another) {
-        print("With --other-guest, what others see of a run is compared all the same.")?;
+        hint_at_other_guests()?;
     }
     Ok(())
 }

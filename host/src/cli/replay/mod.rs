@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::Output;
 use super::failure::Failure;
 use super::parts;
-use super::term::{print, thousands};
+use super::term::{print, printable, thousands};
 use crate::config::Config;
 use crate::object::{Difference, InvocationId, Timestamp};
 use crate::replay::{Case, Report, Scope, Verdict, replay as again};
@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "id")]
     all: bool,
     /// Only runs from this moment on: `90m`, `2h`, `7d` ago, or a date such as 2026-11-23T08:00Z
-    #[arg(long, value_name = "WHEN", requires = "all", value_parser = since::parse)]
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["id", "file"], value_parser = since::parse)]
     since: Option<Timestamp>,
     /// Exported runs; of a folder, all `*.replay.json` in it
     #[arg(long, value_name = "FIXTURE", num_args = 1.., conflicts_with_all = ["id", "all"])]
@@ -86,6 +86,11 @@ impl Replayer {
     }
 }
 
+/// What helps where runs are of another guest.
+fn hint_at_other_guests() -> Result<(), Failure> {
+    print("With --other-guest, what others see of a run is compared all the same.")
+}
+
 /// What differs, a line each.
 fn print_differences(differences: &[Difference]) -> Result<(), Failure> {
     differences.iter().try_for_each(|Difference { what, recorded, replayed }| {
@@ -108,5 +113,5 @@ fn print_report(report: &Report, what: &str) -> Result<(), Failure> {
 }
 
 fn one_line(text: &str) -> String {
-    if text.is_empty() { "nothing".to_owned() } else { text.replace('\n', "\\n") }
+    if text.is_empty() { "nothing".to_owned() } else { printable(&text.replace('\n', "\\n")).into_owned() }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use reqwest::{Method, StatusCode};
 
-use super::{Replayer, print_report};
+use super::{Replayer, hint_at_other_guests, print_report};
 use crate::cli::Output;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
@@ -35,6 +35,9 @@ pub async fn replay(config: &Config, id: InvocationId, scope: Scope, output: Out
     } else {
         print_report(&report, &id.to_string())?;
     }
+    if !output.json && report.reason.as_deref() == Some("other_guest") {
+        hint_at_other_guests()?;
+    }
     if report.is_identical() { Ok(()) } else { Err(Failure::Told(1)) }
 }
 
@@ -64,7 +67,9 @@ async fn from_image(
     unreachable: String,
 ) -> Result<Result<Case, Reason>, Failure> {
     let store = match parts::image(config).await {
-        Err(_) if !unreachable.is_empty() => return Err(Failure::Unreachable(unreachable)),
+        Err(failure) if !unreachable.is_empty() => {
+            return Err(Failure::Unreachable(format!("{unreachable} {failure}")));
+        }
         store => store?,
     };
     match store.invocation(id).await? {

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{Replayer, print_differences};
+use super::{Replayer, hint_at_other_guests, print_differences};
 use crate::cli::Output;
 use crate::cli::failure::Failure;
 use crate::cli::parts;
@@ -143,5 +143,6 @@ fn tell(found: &Found) -> Result<(), Failure> {
         count(found.replayed, "run", "runs"),
         parts.join(", "),
         thousands(rate)
-    ))
+    ))?;
+    if found.not_replayable.contains_key("other_guest") { hint_at_other_guests() } else { Ok(()) }
 }

@@ -67,6 +67,7 @@ async fn a_fixture_that_is_none_is_refused() {
         "it is not a replay fixture: invalid length 0, expected struct Header with 2 elements at line 1 column 2",
     );
     refused("{}", "it is not a replay fixture: missing field `aura_replay` at line 1 column 2");
+    refused(r#"{"aura_replay": 0}"#, "it is not a replay fixture: there is no format 0");
     refused(
         r#"{"aura_replay": 2, "aura": "9.0.0", "new": 1}"#,
         "it has format 2 and this aura knows 1: use aura 9.0.0 or newer",
@@ -91,6 +92,13 @@ async fn a_fixture_that_is_none_is_refused() {
         (done.code, done.stderr.as_str()),
         (Some(1), "x.replay.json: it has more than 268435456 bytes.\n")
     );
+
+    // What never ends is not waited for.
+    fs::remove_file(elsewhere.folder().join("x.replay.json")).unwrap();
+    nix::unistd::mkfifo(&elsewhere.folder().join("x.replay.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let done = elsewhere.run(&["replay", "--file", "x.replay.json"]);
+    let text = "x.replay.json: it is not a replay fixture: it is not a file.\n";
+    assert_eq!((done.code, done.stderr.as_str()), (Some(1), text));
 
     let none = elsewhere.run(&["replay", "--file", "none.replay.json"]);
     assert_eq!(

@@ -225,6 +225,7 @@ fn wrong_usage_is_told() {
         (&["replay", id, "--all"], "cannot be used with"),
         (&["replay", "--all", "--since", "yesterday"], "use 90m, 2h, 7d or a date"),
         (&["replay", "--since", "2h"], "required arguments were not provided"),
+        (&["replay", id, "--since", "2h"], "cannot be used with"),
     ] {
         let done = nowhere.run(args);
         assert_eq!(done.code, Some(2), "{args:?}");
