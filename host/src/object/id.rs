@@ -32,12 +32,9 @@ pub enum NameError {
     Uuid(String),
 }
 
-/// At most the first 64 characters, so that an error never repeats a whole hostile input.
+/// The start of a text that is no name, so that an error never repeats a whole hostile input.
 fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(64) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    super::excerpt(text, 64)
 }
 
 /// The id of an object: `UvmObjects/KEY`. `KEY` alone is accepted and means the same.

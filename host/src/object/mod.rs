@@ -34,6 +34,15 @@ pub use regression::{Difference, Divergence, Regression};
 
 use serde::{Deserialize, Serialize};
 
+/// At most `limit` characters of `text`.
+#[must_use]
+pub fn excerpt(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// An object of the Living Image, as it stands at one revision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {

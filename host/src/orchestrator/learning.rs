@@ -13,9 +13,9 @@ use super::Orchestrator;
 use super::attempt::{Candidate, Lesson, Missing};
 use super::cycle::Cycle;
 use super::fault::is_of_the_system;
-use super::narration::{Dictation, excerpt};
+use super::narration::Dictation;
 use crate::mind::{Answer, Mandate, MindError, Said, extract};
-use crate::object::{Author, FailedAttempt, Fault, Json, Kind, MethodName, Provenance, Source};
+use crate::object::{Author, FailedAttempt, Fault, Json, Kind, MethodName, Provenance, Source, excerpt};
 use crate::sandbox::{SYNTAX_RULE, Verdict};
 
 /// Methods that may be learnt for one message.

@@ -10,6 +10,7 @@ use super::attempt::{Lesson, Root};
 use crate::mind::Answer;
 use crate::object::{
     Event, Fault, Finding, Json, Message, MessageId, MessageStatus, MethodName, Source, Step, Timestamp,
+    excerpt,
 };
 
 /// Characters of a result that a sentence shows.
@@ -195,13 +196,5 @@ impl<'a> Dictation<'a> {
             heard.said += text.len();
             self.narrator.say(Step::MindSaid, text, &json!({}));
         }
-    }
-}
-
-/// At most `limit` characters of `text`.
-pub(super) fn excerpt(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -10,11 +10,10 @@ use tokio::sync::Semaphore;
 
 use super::Orchestrator;
 use super::learning::{MAX_ARGUMENTS, MAX_NAMES, attribute_types, count_failure, exhausted, provenance};
-use super::narration::excerpt;
 use crate::mind::{Improvement, Mandate, RecordedCall};
 use crate::object::{
     Digest, Divergence, FailedAttempt, Fault, InvocationOutcome, Kind, Method, MethodName, ObjectId,
-    Proposal, Provenance, Regression, Source, Wish,
+    Proposal, Provenance, Regression, Source, Wish, excerpt,
 };
 use crate::store::{Install, InvocationFilter, StoreError};
 

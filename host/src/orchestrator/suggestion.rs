@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Orchestrator;
 use crate::object::{CEILING, Fault, InvocationOutcome, Kind, MethodName, ObjectId};
-use crate::store::{InvocationFilter, MAX_PAGE, StoreError};
+use crate::store::{InvocationFilter, MAX_PAGE};
 
 /// How many runs are looked at, the newest ones.
 const MAX_RUNS: usize = 10_000;
@@ -46,10 +46,7 @@ pub struct Bin {
 impl Orchestrator {
     /// Fails if the object has no such method of its own, or none of its runs has returned yet.
     pub async fn suggest_quota(&self, object: ObjectId, name: MethodName) -> Result<Suggestion, Fault> {
-        let method = self.store().resolve(&object, &name).await?.method;
-        let Some(method) = method.filter(|method| method.object == object) else {
-            return Err(StoreError::MethodNotFound { object, name }.into());
-        };
+        let method = self.own(&object, &name).await?;
         let digest = method.source.digest();
         let mut filter =
             InvocationFilter { method: Some((object, name)), limit: MAX_PAGE, ..InvocationFilter::default() };

@@ -1,12 +1,15 @@
 //! A recorded run with everything it depended on.
 
+use serde::{Deserialize, Serialize};
+
 use super::Reason;
 use crate::object::{
     Content, Contents, Digest, Invocation, InvocationOutcome, Json, SentAnswer, SentMessage, SentOutcome,
     Source,
 };
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Case {
     pub invocation: Invocation,
     /// The body that ran.

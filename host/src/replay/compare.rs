@@ -1,7 +1,7 @@
 //! What differs between a recorded run and one that was made again.
 
 use super::{Case, Scope};
-use crate::object::{Content, Difference, Fault, InvocationOutcome, Json};
+use crate::object::{self, Content, Difference, Fault, InvocationOutcome, Json};
 use crate::sandbox::{Outcome, Run};
 
 /// Characters that are shown of each side.
@@ -94,8 +94,5 @@ fn apart(recorded: &str, replayed: &str) -> (String, String) {
 }
 
 pub(super) fn excerpt(text: &str) -> String {
-    match text.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    object::excerpt(text, EXCERPT)
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{Case, Reason};
-use crate::object::{Contents, Digest, Invocation, Source};
+use crate::object::Digest;
 
 /// The newest format that is known. What an earlier version wrote can be read.
 pub const FORMAT: u32 = 1;
@@ -53,18 +53,9 @@ struct Fixture {
     case: Box<RawValue>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    invocation: Invocation,
-    source: Source,
-    contents: Contents,
-}
-
 /// Writes a case that is complete.
 pub fn write_fixture(case: &Case, mut to: impl Write) -> io::Result<()> {
-    let Case { invocation, source, contents } = case.clone();
-    let case = serde_json::to_string_pretty(&Body { invocation, source, contents })?;
+    let case = serde_json::to_string_pretty(case)?;
     let fixture = Fixture {
         aura_replay: FORMAT,
         aura: env!("CARGO_PKG_VERSION").to_owned(),
@@ -93,7 +84,7 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     if Digest::of(case.get().as_bytes()) != sha256 {
         return Err(FixtureError::Changed("its SHA-256 is another one"));
     }
-    let case: Body = serde_json::from_str(case.get()).map_err(|error| foreign(&error))?;
+    let case: Case = serde_json::from_str(case.get()).map_err(|error| foreign(&error))?;
     if case.source.digest() != case.invocation.source_digest {
         return Err(FixtureError::Changed("its source is another one"));
     }
@@ -103,8 +94,6 @@ pub fn read_fixture(from: impl Read) -> Result<Case, FixtureError> {
     if !case.invocation.quota.is_possible() {
         return Err(FixtureError::Foreign("its quota is larger than any method's".to_owned()));
     }
-    let Body { invocation, source, contents } = case;
-    let case = Case { invocation, source, contents };
     case.require_complete()?;
     if !case.is_well_formed() {
         let text = "attributes and kwargs are JSON objects, args a JSON array";
