@@ -2,10 +2,15 @@
 //!
 //! The wrapper is never text around text, so no body can close it early.
 
+use ruff_python_ast::relocate::relocate_expr;
+use ruff_python_ast::token::TokenKind;
+use ruff_python_ast::visitor::transformer::{self, Transformer};
 use ruff_python_ast::{self as ast, Suite};
 use ruff_source_file::{SourceFile, SourceFileBuilder};
-use ruff_text_size::TextRange;
+use ruff_text_size::{Ranged, TextRange};
 use rustpython_vm::compiler::{self, CompileError, CompileOpts, codegen, parser};
+
+use crate::namespace::{TYPE, VARS};
 
 /// Why a body cannot be compiled, and where.
 pub struct SyntaxError {
@@ -27,6 +32,8 @@ impl From<CompileError> for SyntaxError {
 pub struct Body {
     pub statements: Suite,
     pub file: SourceFile,
+    /// Where names beyond ASCII stand in the text.
+    pub names: Vec<TextRange>,
 }
 
 /// How tracebacks call the file of a method.
@@ -39,12 +46,14 @@ pub fn parse(method: &str, source: &str) -> Result<Body, SyntaxError> {
     compiler::pre_parse_source_error(&file)?;
     let parsed = parser::parse_module(source)
         .map_err(|error| CompileError::from_ruff_parse_error(error, &file, compiler::Mode::Exec))?;
-    let statements = parsed.into_syntax().body;
-    Ok(Body { statements, file })
+    let names = parsed.tokens().iter().filter(|token| token.kind() == TokenKind::Name).map(Ranged::range);
+    let names = names.filter(|name| !source[*name].is_ascii()).collect();
+    Ok(Body { statements: parsed.into_syntax().body, file, names })
 }
 
 /// Compiles `def METHOD(self, *args, **kwargs): BODY`.
-pub fn compile(method: &str, body: Body) -> Result<compiler::CodeObject, SyntaxError> {
+pub fn compile(method: &str, mut body: Body) -> Result<compiler::CodeObject, SyntaxError> {
+    Guarded.visit_body(&mut body.statements);
     let module = ast::Mod::Module(wrap(method, body.statements)?);
     let options = CompileOpts::default();
     compiler::too_deeply_nested_error(&module, &body.file, options.recursion_limit)?;
@@ -53,6 +62,36 @@ pub fn compile(method: &str, body: Body) -> Result<compiler::CodeObject, SyntaxE
     }
     codegen::compile::compile_top(module, body.file, compiler::Mode::Exec, options)
         .map_err(|error| CompileError::from(error).into())
+}
+
+/// Has `x.__dict__` and `type(x)` give what methods may see.
+struct Guarded;
+
+impl Transformer for Guarded {
+    fn visit_expr(&self, expression: &mut ast::Expr) {
+        transformer::walk_expr(self, expression);
+        match expression {
+            ast::Expr::Attribute(attribute)
+                if attribute.attr.as_str() == "__dict__" && attribute.ctx == ast::ExprContext::Load =>
+            {
+                let Ok(template) = parser::parse_expression(&format!("{VARS}(None)")) else { return };
+                let mut call = *template.into_syntax().body;
+                relocate_expr(&mut call, attribute.range);
+                let ast::Expr::Call(ast::ExprCall { arguments, .. }) = &mut call else { return };
+                let Some(argument) = arguments.args.first_mut() else { return };
+                std::mem::swap(argument, &mut attribute.value);
+                *expression = call;
+            }
+            ast::Expr::Call(call) => {
+                if let ast::Expr::Name(function) = &mut *call.func
+                    && function.id == "type"
+                {
+                    function.id = TYPE.into();
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A module whose only statement is the function with these statements as its body.

@@ -4,9 +4,10 @@ use std::cell::OnceCell;
 
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::compiler::Mode;
+use rustpython_vm::scope::Scope;
 use rustpython_vm::{Context, Interpreter, PyResult, Settings, VirtualMachine};
 
-use crate::{memory, receiver, run};
+use crate::{guard, memory, namespace, receiver, run};
 
 thread_local! {
     static INTERPRETER: OnceCell<Interpreter> = const { OnceCell::new() };
@@ -17,9 +18,6 @@ const PRELUDE: &str = include_str!("prelude.py");
 
 /// How tracebacks call the prelude's file.
 pub const PRELUDE_FILE: &str = "<prelude>";
-
-/// Modules imported before the snapshot, so that no method pays for importing them.
-const IMPORTED: &str = include_str!("imported.txt");
 
 pub fn init() {
     let interpreter = build();
@@ -56,27 +54,35 @@ fn build() -> Interpreter {
     builder
         .add_native_modules(&rustpython_stdlib::stdlib_module_defs(context))
         .add_native_module(receiver::module_def(context))
+        .add_native_module(guard::module_def(context))
         .add_frozen_modules(rustpython_pylib::FROZEN_STDLIB)
         .build()
 }
 
-/// Runs the prelude and imports the library; the tracebacks of what failed.
+/// Runs the prelude, imports the library and makes what methods see of it; the tracebacks of what failed.
 fn prepare(vm: &VirtualMachine) -> Vec<String> {
-    let imports = IMPORTED.lines().map(|module| vm.import(module, 0).map(drop));
-    std::iter::once_with(|| prelude(vm))
-        .chain(imports)
-        .chain(std::iter::once_with(|| run::find_generator(vm)))
-        .filter_map(Result::err)
-        .map(|error| shown(&error, vm))
-        .collect()
+    let guarded = match prelude(vm) {
+        Ok(scope) => scope.globals,
+        Err(error) => return vec![shown(&error, vm)],
+    };
+    // All that methods may import is imported now, so that no method pays for it; of what they do not see,
+    // `strptime` imports a module when it is first used.
+    let steps: [&dyn Fn() -> PyResult<()>; 4] = [
+        &|| namespace::init(&guarded, vm),
+        &|| vm.import("_strptime", 0).map(drop),
+        &|| run::find_generator(vm),
+        &|| guard::guard_formats(vm),
+    ];
+    steps.into_iter().map(|step| step()).filter_map(Result::err).map(|error| shown(&error, vm)).collect()
 }
 
-fn prelude(vm: &VirtualMachine) -> PyResult<()> {
+fn prelude(vm: &VirtualMachine) -> PyResult<Scope> {
     let scope = vm.new_scope_with_builtins();
     let code = vm
         .compile(PRELUDE, Mode::Exec, PRELUDE_FILE)
         .map_err(|error| error.into_pyexception(vm, Some(PRELUDE)))?;
-    vm.run_code_obj(code, scope).map(drop)
+    vm.run_code_obj(code, scope.clone())?;
+    Ok(scope)
 }
 
 /// More objects than the interpreter keeps dead ones of, for reuse: tuples, dicts, lists, numbers and frames.

@@ -6,28 +6,32 @@
 mod audit;
 mod compile;
 mod failure;
+mod guard;
 mod interpreter;
 mod json;
 mod memory;
+mod namespace;
+mod policy;
 mod receiver;
 mod run;
 
 wit_bindgen::generate!({ path: "../wit", world: "python" });
 
-use exports::aura::python::auditor::{self, Finding, Policy};
+use exports::aura::python::auditor::{self, Finding};
 use exports::aura::python::runner::{self, Call, Failure, Returned};
 
 struct Component;
 
 impl Guest for Component {
     fn init() {
+        policy::init();
         interpreter::init();
     }
 }
 
 impl auditor::Guest for Component {
-    fn audit(source: String, policy: Policy) -> Vec<Finding> {
-        audit::audit(&source, &policy)
+    fn audit(source: String) -> Vec<Finding> {
+        interpreter::enter(|vm| audit::audit(&source, vm))
     }
 }
 

@@ -216,7 +216,7 @@ pub mod _aura {
         }
     }
 
-    #[pyclass(with(GetAttr, SetAttr, Representable))]
+    #[pyclass(with(GetAttr, SetAttr, Representable), flags(IMMUTABLETYPE))]
     impl Receiver {
         /// Sends a message to any object: `self.send(target, name, *args, **kwargs)`.
         #[pymethod]
@@ -322,7 +322,8 @@ pub mod _aura {
                 ("attributes", PySetterValue::Assign(value)) => {
                     let dict =
                         value.downcast().map_err(|_| vm.new_type_error("self.attributes must be a dict"))?;
-                    *zelf.attributes.write() = dict;
+                    // What goes may run a finalizer that reads the attributes: not while they are locked.
+                    let _before = std::mem::replace(&mut *zelf.attributes.write(), dict);
                     Ok(())
                 }
                 (text @ ("key" | "send" | "attributes" | "_p_changed"), _) => {
@@ -362,7 +363,7 @@ pub mod _aura {
         kept: bool,
     }
 
-    #[pyclass(with(rustpython_vm::types::Constructor))]
+    #[pyclass(with(rustpython_vm::types::Constructor), flags(IMMUTABLETYPE))]
     impl Output {
         #[pymethod]
         fn write(zelf: &Py<Self>, text: PyStrRef) -> usize {
@@ -423,7 +424,7 @@ pub mod _aura {
 
     /// The builtin, but for `self` a default stands in for an attribute that is missing.
     #[pyfunction]
-    fn getattr(
+    pub fn getattr(
         object: PyObjectRef,
         name: PyStrRef,
         default: OptionalArg<PyObjectRef>,
@@ -438,7 +439,7 @@ pub mod _aura {
 
     /// The builtin, but for `self` only attributes count: whether a message is understood shows when it is sent.
     #[pyfunction]
-    fn hasattr(object: PyObjectRef, name: PyStrRef, vm: &VirtualMachine) -> PyResult<bool> {
+    pub fn hasattr(object: PyObjectRef, name: PyStrRef, vm: &VirtualMachine) -> PyResult<bool> {
         match own_attribute(&object, &name, vm)? {
             Some(found) => Ok(found.is_some()),
             None => Ok(vm.get_attribute_opt(&object, &*name)?.is_some()),

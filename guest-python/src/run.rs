@@ -9,7 +9,7 @@ use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
 use crate::exports::aura::python::runner::{Call, Failure, Returned};
 use crate::receiver::{self, Receiver};
-use crate::{compile, failure, json};
+use crate::{compile, failure, json, namespace};
 
 thread_local! {
     /// Seeds the generator behind the functions of `random`.
@@ -97,8 +97,7 @@ fn seed(seed: u64, vm: &VirtualMachine) -> PyResult<()> {
 
 /// Runs the module that defines the function and gives the function.
 fn define(code: CodeObject, method: &str, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
-    let scope = vm.new_scope_with_builtins();
-    scope.globals.set_item("__name__", vm.new_pyobj("__main__"), vm)?;
+    let scope = namespace::scope(vm)?;
     let code = PyCode::new_ref_from_bytecode(vm, code);
     vm.run_code_obj(code, scope.clone())?;
     // In its own body the name means what it means elsewhere: a method `sum` can call the builtin.

@@ -4,44 +4,68 @@ use std::collections::HashSet;
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName, Keyword, Parameter, Pattern,
-    PatternKeyword, Stmt, StringLiteral,
+    Alias, Arguments, ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName, Keyword,
+    Parameter, Pattern, PatternKeyword, Stmt, StmtClassDef, StmtFunctionDef, TypeParam,
 };
 use ruff_source_file::SourceCode;
 use ruff_text_size::{Ranged, TextSize};
+use rustpython_vm::VirtualMachine;
 
+use super::own::{META, Own};
 use super::scope::Scope;
+use super::{constructs, strings};
 use crate::compile::Body;
-use crate::exports::aura::python::auditor::{Finding, Policy};
+use crate::exports::aura::python::auditor::Finding;
+use crate::guard;
+use crate::namespace::{self, Member};
+use crate::policy::{Attribute, Policy, is_dunder};
 
 /// Builtins that reach an attribute by a name given as a value.
 const ATTRIBUTE_FUNCTIONS: [&str; 4] = ["getattr", "hasattr", "setattr", "delattr"];
-/// Modules whose import from elsewhere has consequences of its own; the only `__future__` is annotations.
+/// The same of modules.
+const ATTRIBUTE_GETTERS: [&str; 2] = ["attrgetter", "methodcaller"];
+/// Its names are not names of a module.
 const FUTURE: &str = "__future__";
 
 pub struct Auditor<'a> {
     policy: &'a Policy,
+    vm: &'a VirtualMachine,
     code: SourceCode<'a, 'a>,
+    own: Own<'a>,
     scopes: Vec<Scope<'a>>,
-    /// Attributes with a leading underscore that the body itself sets or defines.
-    own_private: HashSet<&'a str>,
+    /// Where `type` may stand as a value.
+    types: HashSet<TextSize>,
     depth: u32,
-    pub findings: Vec<Finding>,
+    findings: Vec<Finding>,
+    /// Names that were held against the policy.
+    judged: HashSet<String>,
 }
 
 impl<'a> Auditor<'a> {
-    pub fn new(policy: &'a Policy, body: &'a Body) -> Self {
-        let mut own = OwnPrivate::default();
-        own.visit_body(&body.statements);
+    pub fn new(policy: &'a Policy, body: &'a Body, vm: &'a VirtualMachine) -> Self {
         let mut method = Scope::function(None, &body.statements);
         method.bound.extend(["self", "args", "kwargs"]);
         Self {
             policy,
+            vm,
             code: body.file.to_source_code(),
+            own: Own::of(&body.statements, vm),
             scopes: vec![method],
-            own_private: own.names,
+            types: HashSet::new(),
             depth: 0,
             findings: Vec::new(),
+            judged: HashSet::new(),
+        }
+    }
+
+    /// What was found, and the names that were judged.
+    pub fn done(self) -> (Vec<Finding>, HashSet<String>) {
+        (self.findings, self.judged)
+    }
+
+    fn judge(&mut self, name: &str) {
+        if !self.judged.contains(name) {
+            self.judged.insert(name.to_owned());
         }
     }
 
@@ -57,29 +81,86 @@ impl<'a> Auditor<'a> {
         });
     }
 
+    fn construct(&mut self, name: &str, at: TextSize) {
+        if !self.policy.constructs.contains(name) {
+            self.find("construct", &format!("Disallowed construct '{name}'"), at);
+        }
+    }
+
     fn module(&mut self, name: &str, phrase: &str, at: TextSize) {
-        let allowed = self.policy.modules.iter().any(|module| {
-            name == module || name.strip_prefix(module.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        });
-        if !allowed {
+        self.judge(name);
+        if !self.policy.modules.contains(name) {
             self.find("import", &format!("Disallowed import {phrase} '{name}'"), at);
         }
     }
 
     /// A name used as an attribute, wherever one can stand.
     fn attribute(&mut self, name: &str, at: TextSize) {
-        if is_dunder(name) {
-            if !contains(&self.policy.allowed_dunders, name) {
+        self.judge(name);
+        match self.policy.attribute(name) {
+            Attribute::Allowed => {}
+            Attribute::Dunder => {
                 self.find("dunder", &format!("Disallowed access to dunder attribute '{name}'"), at);
             }
-        } else if contains(&self.policy.denied_attributes, name) {
-            self.find("attribute", &format!("Disallowed access to attribute '{name}'"), at);
-        } else if name.starts_with('_')
-            && !contains(&self.policy.allowed_private, name)
-            && !self.own_private.contains(name)
-        {
-            self.find("private", &format!("Disallowed access to private attribute '{name}'"), at);
+            Attribute::Denied => self.denied(name, at),
+            Attribute::Private if self.own.private.contains(name) => {}
+            Attribute::Private => {
+                self.find("private", &format!("Disallowed access to private attribute '{name}'"), at);
+            }
         }
+    }
+
+    fn denied(&mut self, name: &str, at: TextSize) {
+        self.find("attribute", &format!("Disallowed access to attribute '{name}'"), at);
+    }
+
+    /// `value.attr`, with what is known of the value.
+    fn access(&mut self, access: &'a ExprAttribute) {
+        let (name, at) = (access.attr.as_str(), access.attr.start());
+        self.judge(name);
+        if !matches!(access.ctx, ExprContext::Load) && self.own.is_of_import(&access.value) {
+            return self.find(
+                "attribute",
+                &format!("Disallowed change of '{name}' of what was imported"),
+                at,
+            );
+        }
+        if let Some(module) = self.own.module(&access.value, self.vm) {
+            let is_known = self.policy.modules.contains(&module);
+            if is_known && matches!(namespace::member(&module, name, self.vm), Member::Hidden) {
+                return self.denied(name, at);
+            }
+        } else if self.is_harmless_here(access) {
+            return;
+        }
+        self.attribute(name, at);
+    }
+
+    /// Whether an attribute that is refused elsewhere may be used on this value.
+    fn is_harmless_here(&self, access: &ExprAttribute) -> bool {
+        let (name, read) = (access.attr.as_str(), matches!(access.ctx, ExprContext::Load));
+        let in_class = self.in_class();
+        match &*access.value {
+            // `self` is what the method runs for, or an instance of the body's own class.
+            Expr::Name(value) if value.id == "self" && !self.own.rebinds_self && !name.starts_with("__") => {
+                self.policy.attribute(name) == Attribute::Private
+            }
+            Expr::Name(value) if matches!(name, "__new__" | "__setattr__") => {
+                value.id == "object" && in_class
+            }
+            Expr::Name(_) if name == "__class__" => in_class && read,
+            Expr::Name(_) if name == "__dict__" => self.own.has_classes && read,
+            Expr::Call(call) => {
+                let on_super = matches!(&*call.func, Expr::Name(function) if function.id == "super");
+                on_super && in_class && self.policy.inherits(name)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a class is around this place.
+    fn in_class(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.is_class)
     }
 
     /// Whether the name is a variable of the body here, and cannot be the builtin.
@@ -89,47 +170,119 @@ impl<'a> Auditor<'a> {
     }
 
     fn name(&mut self, name: &ExprName, called: bool) {
-        let id = name.id.as_str();
-        if is_dunder(id) && !contains(&self.policy.allowed_dunders, id) {
-            return self.find("dunder", &format!("Disallowed use of dunder name '{id}'"), name.start());
+        let (id, at) = (name.id.as_str(), name.start());
+        self.judge(id);
+        let is_read = matches!(name.ctx, ExprContext::Load);
+        let in_class = self.scopes.last().is_some_and(|scope| scope.is_class);
+        if !self.policy.binds(id, in_class && !is_read) {
+            return self.find("dunder", &format!("Disallowed use of dunder name '{id}'"), at);
         }
-        if !matches!(name.ctx, ExprContext::Load) || self.is_variable(id) {
+        if !is_read || is_dunder(id) || self.is_variable(id) {
             return;
         }
-        if contains(&self.policy.denied_builtins, id) {
+        if self.own.makes_classes.contains(id) {
+            return self.find("type", &format!("Disallowed use of '{id}' other than as a metaclass"), at);
+        }
+        let other_than_called = |what: &str| format!("Disallowed use of '{what}' other than calling it");
+        if !self.policy.builtins.contains(id) && namespace::is_withheld(id, self.vm) {
             let what = if called { "Disallowed function call to" } else { "Disallowed use of" };
-            self.find("builtin", &format!("{what} '{id}'"), name.start());
-        } else if id == "type" && !called {
-            self.find("type", "Disallowed use of 'type' other than calling it", name.start());
-        } else if ATTRIBUTE_FUNCTIONS.contains(&id) && !called {
-            self.find("getattr", &format!("Disallowed use of '{id}' other than calling it"), name.start());
+            self.find("builtin", &format!("{what} '{id}'"), at);
+        } else if called {
+        } else if id == "type" && !self.types.contains(&at) {
+            self.find("type", &other_than_called(id), at);
+        } else if ATTRIBUTE_FUNCTIONS.contains(&id) || id == "vars" {
+            self.find("getattr", &other_than_called(id), at);
         }
     }
 
     fn call(&mut self, call: &'a ExprCall) {
-        let Expr::Name(function) = &*call.func else { return };
-        let id = function.id.as_str();
-        if self.is_variable(id) {
-            return;
+        let (arguments, at) = (&call.arguments, call.start());
+        let id = match &*call.func {
+            Expr::Name(function) if !self.is_variable(function.id.as_str()) => function.id.as_str(),
+            Expr::Name(function) if self.own.imported.contains(function.id.as_str()) => function.id.as_str(),
+            Expr::Attribute(function) => {
+                if ATTRIBUTE_GETTERS.contains(&function.attr.as_str()) {
+                    self.getter(function.attr.as_str(), arguments, at);
+                }
+                return;
+            }
+            _ => return,
+        };
+        let is_spread = arguments.args.iter().any(Expr::is_starred_expr)
+            || arguments.keywords.iter().any(|keyword| keyword.arg.is_none());
+        let reads_arguments = ATTRIBUTE_FUNCTIONS.contains(&id) || matches!(id, "type" | "vars");
+        match id {
+            _ if is_spread && reads_arguments => {
+                self.find("getattr", &format!("Disallowed call to '{id}' with spread arguments"), at);
+            }
+            _ if ATTRIBUTE_FUNCTIONS.contains(&id) => match arguments.args.get(1) {
+                Some(Expr::StringLiteral(literal)) => {
+                    let on_self = matches!(&arguments.args[0], Expr::Name(name) if name.id == "self")
+                        && !self.own.rebinds_self
+                        && self.policy.attribute(literal.value.to_str()) == Attribute::Private;
+                    if !on_self {
+                        self.attribute(literal.value.to_str(), at);
+                    }
+                }
+                Some(name) if strings::is_plain_name(name) && !self.own.writes_dunders => {}
+                _ => self.find("getattr", &format!("Disallowed call to '{id}' with an assembled name"), at),
+            },
+            _ if ATTRIBUTE_GETTERS.contains(&id) => self.getter(id, arguments, at),
+            "vars" if arguments.args.len() != 1 || !self.own.has_classes => {
+                self.find("builtin", "Disallowed function call to 'vars'", at);
+            }
+            "type" if arguments.args.len() != 1 || !arguments.keywords.is_empty() => {
+                self.find("type", "Disallowed creation of a class by 'type'", at);
+            }
+            "isinstance" | "issubclass" => {
+                if let Some(class) = arguments.args.get(1) {
+                    self.allow_type(class);
+                }
+            }
+            _ => {}
         }
-        if ATTRIBUTE_FUNCTIONS.contains(&id) {
-            match call.arguments.args.get(1) {
-                Some(Expr::StringLiteral(literal)) => self.attribute(literal.value.to_str(), call.start()),
-                _ => self.find(
-                    "getattr",
-                    &format!("Disallowed call to '{id}' with a name that is not a literal"),
-                    call.start(),
-                ),
+    }
+
+    /// `attrgetter('a.b')`, `methodcaller('name', …)`.
+    fn getter(&mut self, function: &str, arguments: &'a Arguments, at: TextSize) {
+        let names = if function == "methodcaller" {
+            &arguments.args[..arguments.args.len().min(1)]
+        } else {
+            &*arguments.args
+        };
+        for name in names {
+            match name {
+                Expr::StringLiteral(literal) if !arguments.args[0].is_starred_expr() => {
+                    literal.value.to_str().split('.').for_each(|part| self.attribute(part, at));
+                }
+                _ => {
+                    self.find("getattr", &format!("Disallowed call to '{function}' with a computed name"), at)
+                }
             }
         }
-        if id == "type" && (call.arguments.args.len() != 1 || !call.arguments.keywords.is_empty()) {
-            self.find("type", "Disallowed creation of a class by 'type'", call.start());
+    }
+
+    /// `type` as a value that is only compared with.
+    fn allow_type(&mut self, expression: &'a Expr) {
+        match expression {
+            Expr::Name(name) if name.id == "type" => {
+                self.types.insert(name.start());
+            }
+            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|element| self.allow_type(element)),
+            Expr::Subscript(subscript) => self.allow_type(&subscript.slice),
+            Expr::BinOp(union) => {
+                self.allow_type(&union.left);
+                self.allow_type(&union.right);
+            }
+            _ => {}
         }
     }
 
     /// A name that a statement binds or defines.
     fn binding(&mut self, name: &str, at: TextSize) {
-        if is_dunder(name) && !contains(&self.policy.allowed_dunders, name) {
+        self.judge(name);
+        let in_class = self.scopes.last().is_some_and(|scope| scope.is_class);
+        if !self.policy.binds(name, in_class) {
             self.find("dunder", &format!("Disallowed definition of dunder name '{name}'"), at);
         }
     }
@@ -139,29 +292,42 @@ impl<'a> Auditor<'a> {
             Stmt::Import(import) => {
                 for alias in &import.names {
                     self.module(alias.name.as_str(), "of module", import.start());
-                    self.alias(alias.asname.as_ref(), alias.start());
+                    self.alias(alias);
                 }
             }
-            Stmt::ImportFrom(import) if import.level > 0 => {
-                self.find("import", "Disallowed relative import", import.start());
-            }
+            Stmt::ImportFrom(import) if import.level > 0 => self.construct("relative-import", import.start()),
             Stmt::ImportFrom(import) => {
                 let module = import.module.as_ref().map_or("", |name| name.as_str());
                 self.module(module, "from module", import.start());
                 for alias in &import.names {
-                    if module != FUTURE && alias.name.as_str() != "*" {
-                        self.attribute(alias.name.as_str(), alias.start());
+                    let name = alias.name.as_str();
+                    if name == "*" {
+                        self.construct("star-import", alias.start());
+                    } else if module != FUTURE {
+                        self.from(module, name, alias.start());
                     }
-                    self.alias(alias.asname.as_ref(), alias.start());
+                    self.alias(alias);
                 }
             }
             _ => {}
         }
     }
 
-    fn alias(&mut self, name: Option<&ruff_python_ast::Identifier>, at: TextSize) {
-        if let Some(name) = name {
-            self.binding(name.as_str(), at);
+    fn from(&mut self, module: &str, name: &str, at: TextSize) {
+        self.judge(name);
+        let is_known = self.policy.modules.contains(module);
+        match namespace::member(module, name, self.vm) {
+            Member::Hidden if is_known => self.denied(name, at),
+            _ if module == "abc" && name == META => {}
+            _ => self.attribute(name, at),
+        }
+    }
+
+    fn alias(&mut self, alias: &'a Alias) {
+        // `import a.b` binds `a`, and `import a.b as c` goes from `a` to `b`.
+        alias.name.as_str().split('.').for_each(|part| self.judge(part));
+        if let Some(name) = &alias.asname {
+            self.binding(name.as_str(), alias.start());
         }
     }
 
@@ -180,63 +346,101 @@ impl<'a> Auditor<'a> {
         self.depth -= 1;
     }
 
-    fn statement(&mut self, statement: &'a Stmt) {
-        let at = statement.start();
-        match statement {
-            Stmt::Import(_) | Stmt::ImportFrom(_) => return self.import(statement),
-            Stmt::Global(_) => self.find("global", "Disallowed global statement", at),
-            Stmt::FunctionDef(function) => {
-                if function.is_async {
-                    self.find("async", "Disallowed async function", at);
-                }
-                self.binding(function.name.as_str(), function.name.start());
-                for decorator in &function.decorator_list {
-                    self.visit_decorator(decorator);
-                }
-                if let Some(parameters) = &function.type_params {
-                    self.visit_type_params(parameters);
-                }
-                self.visit_parameters(&function.parameters);
-                if let Some(returns) = &function.returns {
-                    self.visit_annotation(returns);
-                }
-                let scope = Scope::function(Some(&function.parameters), &function.body);
-                return self.within(scope, |auditor| auditor.visit_body(&function.body));
-            }
-            Stmt::ClassDef(class) => {
-                self.binding(class.name.as_str(), class.name.start());
-                for decorator in &class.decorator_list {
-                    self.visit_decorator(decorator);
-                }
-                if let Some(arguments) = &class.arguments {
-                    if arguments
-                        .keywords
-                        .iter()
-                        .any(|keyword| keyword.arg.as_ref().is_none_or(|name| name.as_str() == "metaclass"))
-                    {
-                        self.find("metaclass", "Disallowed metaclass", at);
-                    }
-                    self.visit_arguments(arguments);
-                }
-                return self.within(Scope::class(&class.body), |auditor| auditor.visit_body(&class.body));
-            }
-            Stmt::For(statement) if statement.is_async => self.find("async", "Disallowed async for", at),
-            Stmt::With(statement) if statement.is_async => self.find("async", "Disallowed async with", at),
-            _ => {}
+    fn function(&mut self, function: &'a StmtFunctionDef) {
+        self.binding(function.name.as_str(), function.name.start());
+        for decorator in &function.decorator_list {
+            self.visit_decorator(decorator);
         }
-        visitor::walk_stmt(self, statement);
+        if let Some(parameters) = &function.type_params {
+            self.visit_type_params(parameters);
+        }
+        self.visit_parameters(&function.parameters);
+        if let Some(returns) = &function.returns {
+            self.visit_annotation(returns);
+        }
+        let scope = Scope::function(Some(&function.parameters), &function.body);
+        self.within(scope, |auditor| auditor.visit_body(&function.body));
+    }
+
+    fn class(&mut self, class: &'a StmtClassDef) {
+        self.binding(class.name.as_str(), class.name.start());
+        for decorator in &class.decorator_list {
+            self.visit_decorator(decorator);
+        }
+        if let Some(parameters) = &class.type_params {
+            self.visit_type_params(parameters);
+        }
+        if let Some(arguments) = &class.arguments {
+            let is_metaclass =
+                |keyword: &Keyword| keyword.arg.as_ref().is_none_or(|name| name.as_str() == "metaclass");
+            if self.is_abc(arguments) {
+                arguments.args.iter().for_each(|base| self.visit_expr(base));
+            } else {
+                if arguments.keywords.iter().any(is_metaclass)
+                    || arguments.args.iter().any(Expr::is_starred_expr)
+                {
+                    self.construct("metaclass", class.start());
+                }
+                self.visit_arguments(arguments);
+            }
+        }
+        self.within(Scope::class(&class.body), |auditor| auditor.visit_body(&class.body));
+    }
+
+    /// `metaclass=ABCMeta` of the module `abc`, alone.
+    fn is_abc(&self, arguments: &Arguments) -> bool {
+        let [keyword] = &*arguments.keywords else { return false };
+        match &keyword.value {
+            Expr::Name(name) => self.own.makes_classes.contains(name.id.as_str()),
+            Expr::Attribute(attribute) => {
+                attribute.attr.as_str() == META
+                    && self.own.module(&attribute.value, self.vm).is_some_and(|module| module == "abc")
+            }
+            _ => false,
+        }
+    }
+
+    fn statement(&mut self, statement: &'a Stmt) {
+        for construct in constructs::of_statement(statement) {
+            self.construct(construct, statement.start());
+        }
+        match statement {
+            Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement),
+            Stmt::FunctionDef(function) => self.function(function),
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::Nonlocal(nonlocal) => {
+                nonlocal.names.iter().for_each(|name| self.binding(name.as_str(), name.start()));
+            }
+            Stmt::Global(global) => {
+                global.names.iter().for_each(|name| self.binding(name.as_str(), name.start()));
+            }
+            _ => visitor::walk_stmt(self, statement),
+        }
     }
 
     fn expression(&mut self, expression: &'a Expr) {
+        if let Some(construct) = constructs::of_expression(expression) {
+            self.construct(construct, expression.start());
+        }
         match expression {
             Expr::Name(name) => self.name(name, false),
-            Expr::Attribute(ExprAttribute { attr, .. }) => self.attribute(attr.as_str(), attr.start()),
+            Expr::Attribute(access) => {
+                if let Some(named) = class_of_named(access) {
+                    self.judge(access.attr.as_str());
+                    return self.visit_expr(named);
+                }
+                self.access(access);
+            }
             Expr::Call(call) => {
                 self.call(call);
                 if let Expr::Name(name) = &*call.func {
                     self.name(name, true);
                     return self.visit_arguments(&call.arguments);
                 }
+            }
+            Expr::Compare(compare) => {
+                self.allow_type(&compare.left);
+                compare.comparators.iter().for_each(|other| self.allow_type(other));
             }
             Expr::Lambda(lambda) => {
                 if let Some(parameters) = &lambda.parameters {
@@ -245,13 +449,29 @@ impl<'a> Auditor<'a> {
                 let scope = Scope::function(lambda.parameters.as_deref(), &[]);
                 return self.within(scope, |auditor| auditor.visit_expr(&lambda.body));
             }
-            Expr::Await(_) => self.find("async", "Disallowed await", expression.start()),
             Expr::Yield(_) | Expr::YieldFrom(_) if self.scopes.len() == 1 => {
-                self.find("yield", "Disallowed yield in the method itself", expression.start());
+                self.construct("yield-in-method", expression.start());
             }
             _ => {}
         }
-        visitor::walk_expr(self, expression);
+        if let Some(text) = strings::constant(expression)
+            && guard::attributes_in_format(text.as_str().into()).iter().any(|name| !guard::may_format(name))
+        {
+            return self.find("format", "Disallowed attribute in a format string", expression.start());
+        }
+        match Scope::comprehension(expression) {
+            Some(scope) => self.within(scope, |auditor| visitor::walk_expr(auditor, expression)),
+            None => visitor::walk_expr(self, expression),
+        }
+    }
+}
+
+/// `x` of `x.__class__.__name__`.
+fn class_of_named(access: &ExprAttribute) -> Option<&Expr> {
+    let is_name = matches!(access.attr.as_str(), "__name__" | "__qualname__");
+    match &*access.value {
+        Expr::Attribute(class) if is_name && class.attr.as_str() == "__class__" => Some(&class.value),
+        _ => None,
     }
 }
 
@@ -264,7 +484,21 @@ impl<'a> Visitor<'a> for Auditor<'a> {
         self.deeper(expression.start(), |auditor| auditor.expression(expression));
     }
 
+    fn visit_annotation(&mut self, annotation: &'a Expr) {
+        self.allow_type(annotation);
+        self.visit_expr(annotation);
+    }
+
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
+        let captured = match pattern {
+            Pattern::MatchAs(named) => named.name.as_ref(),
+            Pattern::MatchStar(named) => named.name.as_ref(),
+            Pattern::MatchMapping(named) => named.rest.as_ref(),
+            _ => None,
+        };
+        if let Some(name) = captured {
+            self.binding(name.as_str(), name.start());
+        }
         self.deeper(pattern.start(), |auditor| visitor::walk_pattern(auditor, pattern));
     }
 
@@ -278,6 +512,11 @@ impl<'a> Visitor<'a> for Auditor<'a> {
         visitor::walk_parameter(self, parameter);
     }
 
+    fn visit_type_param(&mut self, parameter: &'a TypeParam) {
+        self.binding(parameter.name().as_str(), parameter.start());
+        visitor::walk_type_param(self, parameter);
+    }
+
     fn visit_keyword(&mut self, keyword: &'a Keyword) {
         if let Some(name) = &keyword.arg {
             self.binding(name.as_str(), keyword.start());
@@ -287,54 +526,9 @@ impl<'a> Visitor<'a> for Auditor<'a> {
 
     fn visit_except_handler(&mut self, handler: &'a ExceptHandler) {
         let ExceptHandler::ExceptHandler(named) = handler;
-        self.alias(named.name.as_ref(), handler.start());
+        if let Some(name) = &named.name {
+            self.binding(name.as_str(), handler.start());
+        }
         visitor::walk_except_handler(self, handler);
     }
-
-    /// A format string that reaches into an object: `'{0.__class__}'`.
-    fn visit_string_literal(&mut self, literal: &'a StringLiteral) {
-        let reaches = literal.value.split('{').skip(1).any(|field| {
-            let field = field.split('}').next().unwrap_or_default();
-            field.contains("__") && field.contains(['.', '['])
-        });
-        if reaches {
-            self.find("format", "Disallowed dunder access in a format string", literal.start());
-        }
-    }
-}
-
-/// Collects the underscore names that a body gives to its own objects.
-#[derive(Default)]
-struct OwnPrivate<'a> {
-    names: HashSet<&'a str>,
-}
-
-impl<'a> Visitor<'a> for OwnPrivate<'a> {
-    fn visit_stmt(&mut self, statement: &'a Stmt) {
-        if let Stmt::FunctionDef(function) = statement {
-            self.names.insert(function.name.as_str());
-        }
-        visitor::walk_stmt(self, statement);
-    }
-
-    fn visit_expr(&mut self, expression: &'a Expr) {
-        match expression {
-            Expr::Attribute(attribute) if matches!(attribute.ctx, ExprContext::Store) => {
-                self.names.insert(attribute.attr.as_str());
-            }
-            Expr::Name(name) if matches!(name.ctx, ExprContext::Store) => {
-                self.names.insert(name.id.as_str());
-            }
-            _ => {}
-        }
-        visitor::walk_expr(self, expression);
-    }
-}
-
-fn contains(names: &[String], name: &str) -> bool {
-    names.iter().any(|listed| listed == name)
-}
-
-fn is_dunder(name: &str) -> bool {
-    name.len() > 2 && name.starts_with("__")
 }

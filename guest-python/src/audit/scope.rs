@@ -24,6 +24,22 @@ impl<'a> Scope<'a> {
         scope
     }
 
+    /// The scope that a comprehension or a generator is.
+    pub fn comprehension(expression: &'a Expr) -> Option<Self> {
+        let clauses = match expression {
+            Expr::ListComp(comprehension) => &comprehension.generators,
+            Expr::SetComp(comprehension) => &comprehension.generators,
+            Expr::DictComp(comprehension) => &comprehension.generators,
+            Expr::Generator(comprehension) => &comprehension.generators,
+            _ => return None,
+        };
+        let mut scope = Self::default();
+        for clause in clauses {
+            scope.visit_expr(&clause.target);
+        }
+        Some(scope)
+    }
+
     pub fn class(body: &'a [Stmt]) -> Self {
         let mut scope = Self::function(None, body);
         scope.is_class = true;
@@ -51,6 +67,8 @@ impl<'a> Visitor<'a> for Scope<'a> {
                     self.bound.insert(alias.asname.as_ref().unwrap_or(&alias.name).as_str());
                 }
             }
+            // `(name): annotation` binds nothing.
+            Stmt::AnnAssign(assign) if assign.value.is_none() && !assign.simple => {}
             _ => visitor::walk_stmt(self, statement),
         }
     }

@@ -1,15 +1,16 @@
 //! `aura audit`: the audit without a server.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
 use super::parts;
-use super::term::{print, print_json};
+use super::term::{print, print_json, write};
 use crate::api::AuditReport;
+use crate::audit::{BUILT_IN, frame, rules, sarif};
 use crate::config::Config;
 use crate::object::{Finding, Source};
 use crate::sandbox::Sandbox;
@@ -17,28 +18,93 @@ use crate::sandbox::Sandbox;
 #[derive(Args)]
 pub struct Options {
     /// A file with a method body; `-` reads from stdin
-    file: PathBuf,
+    #[arg(required_unless_present_any = ["explain", "policy"])]
+    file: Option<PathBuf>,
+    /// How findings are shown
+    #[arg(long, value_enum, default_value = "text", conflicts_with = "json")]
+    format: Format,
+    /// Say what a rule means and what to write instead; without RULE, list the rules
+    #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["file", "policy"])]
+    explain: Option<String>,
+    /// Print the policy that is in force
+    #[arg(long, conflicts_with = "file")]
+    policy: bool,
     #[command(flatten)]
     output: super::Output,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the lines of code on a terminal, else a line a finding
+    Text,
+    Json,
+    /// SARIF 2.1.0, for other tools
+    Sarif,
+}
+
 pub async fn audit(config: &Config, options: &Options) -> Result<(), Failure> {
+    if let Some(rule) = &options.explain {
+        return explain(rule);
+    }
     config.check_parts()?;
-    let source = read_source(&options.file)?;
+    let Some(file) = &options.file else { return policy(config) };
+    let source = read_source(file)?;
     let sandbox = parts::sandbox(config).await?;
+    let text = source.as_str().to_owned();
     let verdict = parts::workers()?.run(move || sandbox.audit(&source)).await;
     let report: AuditReport =
         verdict.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??.into();
-    if options.output.json {
-        print_json(&report)?;
-    } else if report.accepted {
-        print("Accepted.")?;
-    } else {
-        for Finding { line, column, rule, message } in &report.findings {
+    let name = if file == Path::new("-") { "stdin".into() } else { file.to_string_lossy() };
+    match options.format {
+        _ if options.output.json => print_json(&report)?,
+        Format::Json => print_json(&report)?,
+        Format::Sarif => print_json(&sarif::log(&name, &report.findings))?,
+        Format::Text if report.accepted => print("Accepted.")?,
+        Format::Text => show(&report.findings, &name, &text, config)?,
+    }
+    if report.accepted { Ok(()) } else { Err(Failure::Told(1)) }
+}
+
+fn show(findings: &[Finding], file: &str, source: &str, config: &Config) -> Result<(), Failure> {
+    let is_terminal = io::stdout().is_terminal();
+    for finding in findings {
+        if is_terminal {
+            write(&frame::render(finding, file, source, !config.no_color))?;
+        } else {
+            let Finding { line, column, rule, message } = finding;
             print(&format!("{line}:{column} {rule}: {message}"))?;
         }
     }
-    if report.accepted { Ok(()) } else { Err(Failure::Told(1)) }
+    Ok(())
+}
+
+fn explain(rule: &str) -> Result<(), Failure> {
+    if rule.is_empty() {
+        for (id, rule) in rules::all() {
+            print(&format!("{id:<10} {}", rule.title))?;
+        }
+        return Ok(());
+    }
+    let Some(told) = rules::all().get(rule) else {
+        return Err(Failure::Usage(format!(
+            "There is no rule {rule}. `aura audit --explain` lists the rules."
+        )));
+    };
+    let indented = |code: &str| code.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    print(&format!("{rule}: {}\n\n{}\n", told.title, told.why))?;
+    if let Some(refused) = &told.refused {
+        print(&format!("Refused:\n\n{}", indented(refused)))?;
+    }
+    print(&format!("Instead:\n\n{}", indented(&told.instead)).trim_end())
+}
+
+fn policy(config: &Config) -> Result<(), Failure> {
+    let text = match &config.policy {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
+        None => BUILT_IN.to_owned(),
+    };
+    print(text.trim_end())
 }
 
 /// A method body from a file or from stdin.

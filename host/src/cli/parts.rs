@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::term::{spin, spinner, tell};
+use crate::audit::Policy;
 use crate::config::{Config, StoreConfig};
 use crate::mind::{self, Mind};
 use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
@@ -68,9 +69,15 @@ pub fn workers() -> Result<Workers, Failure> {
 
 pub async fn sandbox(config: &Config) -> Result<WasmSandbox, Failure> {
     let guest = guest(config)?;
-    let cache = config.cache.clone();
-    let loaded = blocking(move || WasmSandbox::load(&guest, &cache, &Steps::default())).await?;
+    let (cache, policy) = (config.cache.clone(), policy(config)?);
+    let loaded = blocking(move || WasmSandbox::load_with(&guest, &cache, &policy, &Steps::default())).await?;
     loaded.map_err(|error| Failure::Unreachable(error.to_string()))
+}
+
+/// What method bodies may use.
+pub fn policy(config: &Config) -> Result<Policy, Failure> {
+    let Some(path) = &config.policy else { return Ok(Policy::built_in()) };
+    Policy::read(path).map_err(|error| Failure::Usage(format!("AURA_POLICY: {error}")))
 }
 
 fn guest(config: &Config) -> Result<PathBuf, Failure> {

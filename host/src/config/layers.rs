@@ -10,7 +10,7 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 33] = [
+const SETTINGS: [(&str, &str); 34] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
@@ -40,6 +40,7 @@ const SETTINGS: [(&str, &str); 33] = [
     ("AURA_FUEL_PER_HOUR", ""),
     ("AURA_CACHE", ""),
     ("AURA_GUEST", ""),
+    ("AURA_POLICY", ""),
     ("AURA_LOG", ""),
     ("RUST_LOG", "warn,aura::cli=info,aura::monologue=info"),
     ("AURA_LOG_FORMAT", "human"),

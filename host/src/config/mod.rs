@@ -87,6 +87,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// The guest, if not the one of this build in the cache.
     pub guest: Option<PathBuf>,
+    /// A policy in place of the built-in one.
+    pub policy: Option<PathBuf>,
     pub log: String,
     pub log_format: LogFormat,
     /// What the convention `NO_COLOR` asks for.
@@ -160,6 +162,7 @@ impl Config {
             fuel_per_hour: fuel_per_hour(layers)?,
             cache: cache(layers)?,
             guest: layers.optional("AURA_GUEST").map(PathBuf::from),
+            policy: layers.optional("AURA_POLICY").map(PathBuf::from),
             log: layers.optional("AURA_LOG").unwrap_or_else(|| layers.get("RUST_LOG").text),
             log_format: parse(layers, "AURA_LOG_FORMAT", "use human or json", |text| match text {
                 "human" => Some(LogFormat::Human),

@@ -1,28 +1,50 @@
-//! Walks everything that can be reached by attributes from what a body may name, as the audit reads attributes,
-//! and looks for what would undo the audit. A new library in the guest brings new ways; this finds them.
+//! The audit's rules by their own examples, and what can be reached past them.
 
+use std::sync::LazyLock;
+
+use aura::audit::{Policy, rules};
 use aura::config::Config;
 use aura::object::{Json, MethodName, ObjectId, Quota, Source, Timestamp};
 use aura::sandbox::wasm::{Silent, WasmSandbox};
-use aura::sandbox::{Call, Nobody, Outcome, Sandbox};
+use aura::sandbox::{Call, Nobody, Outcome, Sandbox, Verdict};
 use serde_json::{Value, json};
 
-const POLICY: &str = include_str!("../../src/sandbox/wasm/policy.toml");
-
-/// The guest of this checkout.
-fn sandbox() -> WasmSandbox {
+/// The guest of this checkout, with the built-in policy.
+static SANDBOX: LazyLock<WasmSandbox> = LazyLock::new(|| {
     let config = Config::load(&[]).unwrap();
     WasmSandbox::load(&config.guest_path(), &config.cache, &Silent).unwrap()
+});
+
+/// The rules that a body breaks.
+fn broken(body: &str) -> Vec<String> {
+    match SANDBOX.audit(&Source::parse(body).unwrap()).unwrap() {
+        Verdict::Accepted => Vec::new(),
+        Verdict::Rejected(findings) => findings.into_iter().map(|finding| finding.rule).collect(),
+    }
 }
 
 #[test]
+fn each_rule_refuses_its_example_and_accepts_what_it_says_to_write_instead() {
+    for (id, rule) in rules::all() {
+        if let Some(refused) = &rule.refused {
+            assert!(broken(refused).contains(id), "{id} does not refuse {refused:?}: {:?}", broken(refused));
+        }
+        assert_eq!(broken(&rule.instead), Vec::<String>::new(), "{id}: {:?}", rule.instead);
+    }
+    assert_eq!(broken(&"#".repeat(60 << 10)), Vec::<String>::new());
+    assert_eq!(broken(&format!("return {}{}", "[".repeat(160), "]".repeat(160))), ["depth"]);
+}
+
+/// Walks everything that can be reached by attributes from what a body may name, as the audit reads attributes, and
+/// looks for what would undo it. A new library in the guest brings new ways; this finds them.
+#[test]
 fn no_attribute_leads_out_of_the_policy() {
-    let policy: Value = toml::from_str(POLICY).unwrap();
+    let policy: Value = serde_json::to_value(Policy::built_in()).unwrap();
     let args = json!([
-        policy["modules"],
-        policy["denied_attributes"],
-        policy["denied_builtins"],
-        policy["allowed_dunders"]
+        policy["modules"]["allowed"],
+        policy["builtins"]["allowed"],
+        policy["attributes"]["denied"],
+        policy["attributes"]["dunders"]
     ]);
     let call = Call {
         receiver: ObjectId::parse("system").unwrap(),
@@ -36,7 +58,7 @@ fn no_attribute_leads_out_of_the_policy() {
         time: Timestamp(0),
         quota: Quota { fuel: 1 << 40, wall_ms: 600_000, memory_bytes: 1 << 30, output_bytes: 0 },
     };
-    let run = sandbox().run(&call, &mut Nobody);
+    let run = SANDBOX.run(&call, &mut Nobody);
     let Outcome::Returned { result, .. } = run.outcome else { panic!("{:?}", run.outcome) };
     let (seen, reached): (usize, Vec<String>) = serde_json::from_str(result.get()).unwrap();
     assert!(seen > 1_000, "the walk saw only {seen} values");

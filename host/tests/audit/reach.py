@@ -1,53 +1,58 @@
 import builtins
 import importlib
+import sys
 
-modules, denied_attributes, denied_builtins, allowed_dunders = args
+modules, allowed, denied, dunders = args
+get, class_of = builtins.getattr, builtins.type
 Module = type(builtins)
+faces = {name: __import__(name, None, None, ['*'], 0) for name in modules}
 
 
 def passes(name):
     """What the audit lets through, if the body gives every private name to something of its own."""
-    if name.startswith('__') and len(name) > 2:
-        return name in allowed_dunders
-    return name not in denied_attributes
-
-
-def of(module, *names):
-    module = importlib.import_module(module)
-    return {name: getattr(module, name) for name in names if hasattr(module, name)}
+    if name.startswith('__') and name.endswith('__') and len(name) > 4:
+        return name in dunders
+    return name not in denied
 
 
 forbidden = {}
-for found in (
-    {name: importlib.import_module(name) for name in ('_aura', 'builtins', 'importlib', 'os', 'posix', 'sys', 'types')},
-    of('builtins', *denied_builtins),
-    of('operator', 'attrgetter', 'methodcaller'),
-    of('string', 'Formatter'),
-    of('functools', 'singledispatch', 'singledispatchmethod', 'update_wrapper'),
-    of('typing', 'ForwardRef', 'evaluate_forward_ref', 'get_args', 'get_type_hints'),
-    of('annotationlib', 'call_annotate_function', 'call_evaluate_function', 'get_annotations'),
-    of('dataclasses', 'make_dataclass'),
-):
-    forbidden.update({id(value): (name, value) for name, value in found.items()})
+for module, names in {
+    'builtins': ['eval', 'exec', 'compile', 'open', '__import__', 'globals', 'locals', 'input', 'breakpoint'],
+    'operator': ['attrgetter', 'methodcaller'],
+    'functools': ['singledispatchmethod', 'update_wrapper'],
+    'typing': ['ForwardRef', 'evaluate_forward_ref'],
+    'annotationlib': ['call_annotate_function', 'call_evaluate_function', 'get_annotations'],
+    'dataclasses': ['make_dataclass'],
+    'types': ['CodeType', 'FrameType', 'FunctionType', 'MethodType', 'ModuleType', 'new_class'],
+    'contextlib': ['redirect_stdout', 'redirect_stderr'],
+    'io': ['FileIO', 'open', 'open_code'],
+}.items():
+    real = importlib.import_module(module)
+    forbidden.update({id(get(real, name)): f'{module}.{name}' for name in names if builtins.hasattr(real, name)})
+# The function of attributes, guarded or not, is only ever called: the audit sees to that.
+for name, module in sys.modules.items():
+    forbidden[id(module)] = f'the module {name}'
 
-queue = [(name, importlib.import_module(name)) for name in modules]
-queue += [(name, value) for name, value in vars(builtins).items() if name not in denied_builtins and passes(name)]
+queue = list(faces.items()) + [(name, get(builtins, name)) for name in allowed if builtins.hasattr(builtins, name)]
+queue += [('self', self), ('args', args), ('kwargs', kwargs)]
 seen = {id(value): value for _, value in queue}
 kinds = set()
 reached = []
 while queue:
     path, value = queue.pop(0)
     for name in filter(passes, dir(value)):
+        if value is self and name not in ('attributes', 'key', 'send'):
+            continue
         try:
-            next_value = getattr(value, name)
+            next_value = get(value, name)
         except Exception:
             continue
         if id(next_value) in forbidden:
-            reached.append(f'{path}.{name} is {forbidden[id(next_value)][0]}')
+            reached.append(f'{path}.{name} is {forbidden[id(next_value)]}')
         elif id(next_value) not in seen:
             seen[id(next_value)] = next_value
             # Of ordinary values, one of each type shows what the others have.
-            if isinstance(next_value, (Module, type)) or type(next_value) not in kinds:
-                kinds.add(type(next_value))
+            if isinstance(next_value, (Module, class_of)) or class_of(next_value) not in kinds:
+                kinds.add(class_of(next_value))
                 queue.append((f'{path}.{name}', next_value))
 return [len(seen), sorted(reached)]

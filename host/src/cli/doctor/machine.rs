@@ -7,6 +7,7 @@ use indicatif::HumanBytes;
 use rustix::fs::{Access, access, statvfs};
 
 use super::{Diagnosis, State};
+use crate::cli::parts;
 use crate::config::Config;
 use crate::sandbox::wasm::{LoadError, is_compiled, sees_written_pages};
 
@@ -68,7 +69,14 @@ fn nearest(path: &Path) -> Option<std::path::PathBuf> {
 pub fn guest(config: &Config) -> Diagnosis {
     let path = config.guest_path();
     let shown = path.display();
-    match is_compiled(&path, &config.cache) {
+    let policy = match parts::policy(config) {
+        Ok(policy) => policy,
+        Err(failure) => {
+            let cure = "Let AURA_POLICY name a good policy, or leave it empty.";
+            return Diagnosis::bad(State::Fail, GUEST, failure.to_string(), cure);
+        }
+    };
+    match is_compiled(&path, &config.cache, &policy) {
         Ok(true) => Diagnosis::ok(GUEST, format!("{shown}, compiled for this machine")),
         Ok(false) => Diagnosis::bad(
             State::Warn,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::audit::Policy;
 use crate::object::{CEILING, Digest};
 use crate::sandbox::MAX_DEPTH;
 
@@ -19,7 +20,7 @@ const PARTS: u32 = 8;
 /// Makes the engine, and the digest of everything in it that a run's outcome or fuel could depend on.
 ///
 /// `isolates`: how many may exist at once.
-pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
+pub fn engine(isolates: u32, policy: &Policy) -> wasmtime::Result<(Engine, Digest)> {
     let mut pool = PoolingAllocationConfig::new();
     let memory = usize::try_from(CEILING.memory_bytes)?;
     pool.total_component_instances(isolates)
@@ -54,7 +55,7 @@ pub fn engine(isolates: u32) -> wasmtime::Result<(Engine, Digest)> {
         .memory_init_cow(true)
         // Where traps happen in native code is never shown.
         .generate_address_map(false);
-    Ok((Engine::new(&config)?, digest()))
+    Ok((Engine::new(&config)?, digest(policy)))
 }
 
 /// Whether the kernel tells which pages were written to (Linux 6.7), so that those can be copied back and kept.
@@ -63,13 +64,14 @@ pub fn sees_written_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
-fn digest() -> Digest {
+fn digest(policy: &Policy) -> Digest {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{RUNTIME}; fuel; stack {STACK_BYTES}; nan canonical; relaxed simd deterministic; threads off; memory {}",
-        CEILING.memory_bytes
+        "{RUNTIME}; fuel; stack {STACK_BYTES}; nan canonical; relaxed simd deterministic; threads off; memory {}; policy {}",
+        CEILING.memory_bytes,
+        policy.digest()
     );
     Digest::of(text.as_bytes())
 }

@@ -14,6 +14,7 @@ use wasmtime_wizer::Wizer;
 
 use super::Progress;
 use super::isolate::{self, State};
+use crate::audit::Policy;
 use crate::object::Digest;
 
 /// In the cache.
@@ -50,6 +51,7 @@ pub fn load(
     config: &Digest,
     guest: &Path,
     cache: &Path,
+    policy: &Policy,
     progress: &dyn Progress,
 ) -> Result<Image, LoadError> {
     let wasm = read(guest)?;
@@ -69,7 +71,7 @@ pub fn load(
         return Ok(Image { component, guest_digest, path });
     }
     progress.step("snapshot");
-    let snapshot = snapshot(engine, &wasm)?;
+    let snapshot = snapshot(engine, &wasm, policy)?;
     progress.step("compile");
     let compiled = engine.precompile_component(&snapshot)?;
     keep(&images, &name, &compiled)?;
@@ -139,12 +141,12 @@ fn keep(images: &Dir, name: &str, compiled: &[u8]) -> io::Result<()> {
     images.rename(&draft, images, format!("{name}.sha256"))
 }
 
-/// Runs `init` and takes the guest's memory as it then is into the guest itself.
-fn snapshot(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+/// Runs `init` by the policy and takes the guest's memory as it then is into the guest itself.
+fn snapshot(engine: &Engine, wasm: &[u8], policy: &Policy) -> wasmtime::Result<Vec<u8>> {
     let mut wizer = Wizer::new();
     wizer.init_func("init").keep_init_func(true);
     let complaints = MemoryOutputPipe::new(64 << 10);
-    let mut store = Store::new(engine, State::complaining(complaints.clone()));
+    let mut store = Store::new(engine, State::preparing(policy, complaints.clone()));
     isolate::unlimited(&mut store)?;
     let instantiate = async |store: &mut Store<State>, component: &Component| {
         let mut linker = Linker::new(store.engine());

@@ -1,5 +1,6 @@
 //! One isolate: a store, its state, what is linked into it, and how its end is read.
 
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,9 +13,10 @@ use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
 
-use super::bindings::aura::python::host;
+use super::bindings::aura::python::{host, rules};
 use super::engine::EPOCH_MS;
 use super::limits::{Memory, Stop};
+use crate::audit::{Name, Policy};
 use crate::object::{ExceptionDetail, Fault, Json, Kind, MethodName, ObjectId, Quota, Timestamp};
 use crate::sandbox::{Send as Message, Sends};
 
@@ -25,6 +27,8 @@ const MAX_JSON: usize = 32 << 20;
 pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// What the guest is made by, while it is made.
+    policy: Option<rules::Policy>,
     pub memory: Memory,
     clock: Clock,
     pub output: String,
@@ -78,9 +82,11 @@ impl State {
         Self::with(&mut WasiCtx::builder())
     }
 
-    /// The same, with what the interpreter says when it fails going to `complaints`.
-    pub fn complaining(complaints: MemoryOutputPipe) -> Self {
-        Self::with(WasiCtx::builder().stderr(complaints))
+    /// The state in which the guest is prepared by a policy, with what the interpreter says when it fails going to
+    /// `complaints`.
+    pub fn preparing(policy: &Policy, complaints: MemoryOutputPipe) -> Self {
+        let policy = Some(given(policy));
+        Self { policy, ..Self::with(WasiCtx::builder().stderr(complaints)) }
     }
 
     fn with(wasi: &mut WasiCtxBuilder) -> Self {
@@ -95,6 +101,7 @@ impl State {
         Self {
             wasi: wasi.build(),
             table: ResourceTable::new(),
+            policy: None,
             memory: Memory { limit: usize::MAX, peak: 0 },
             clock,
             output: String::new(),
@@ -126,15 +133,39 @@ impl State {
     }
 }
 
+/// The policy as the guest takes it.
+fn given(policy: &Policy) -> rules::Policy {
+    let names = |list: &BTreeSet<Name>| list.iter().map(ToString::to_string).collect();
+    rules::Policy {
+        modules: names(&policy.modules.allowed),
+        hidden: names(&policy.modules.hidden),
+        shown: names(&policy.modules.shown),
+        builtins: names(&policy.builtins.allowed),
+        denied_attributes: names(&policy.attributes.denied),
+        dunders: names(&policy.attributes.dunders),
+        defined_dunders: names(&policy.attributes.defined_dunders),
+        private: names(&policy.attributes.private),
+        constructs: names(&policy.constructs.allowed),
+        max_bytes: policy.limits.bytes,
+        max_depth: policy.limits.depth,
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-/// Links all an isolate can reach: a WASI without files, network and environment, and the host's two functions.
+/// Links all an isolate can reach: a WASI without files, network and environment, the host's two functions, and the
+/// policy, for the one time it is prepared.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    let mut rules = linker.instance("aura:python/rules@0.1.0")?;
+    rules.func_wrap("given", |mut store: StoreContextMut<'_, State>, (): ()| {
+        let policy = store.data_mut().policy.take();
+        Ok((policy.ok_or(Stop::Misbehaved("a question out of turn"))?,))
+    })?;
     let mut host = linker.instance("aura:python/host@0.1.0")?;
     host.func_wrap("send", |store: StoreContextMut<'_, State>, (message,): (host::Message,)| {
         send(store, message).map(|answer| (answer,))

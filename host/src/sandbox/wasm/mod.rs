@@ -5,7 +5,6 @@ mod image;
 mod isolate;
 mod limits;
 mod pages;
-mod policy;
 mod ready;
 
 use std::path::Path;
@@ -23,6 +22,7 @@ use self::isolate::State;
 use self::limits::Stop;
 use self::ready::{Isolate, Ready};
 use super::{Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
+use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
 mod bindings {
@@ -54,25 +54,32 @@ const MAX_TEXT: usize = 16 << 10;
 
 pub struct WasmSandbox {
     ready: Arc<Ready>,
-    policy: auditor::Policy,
     guest_digest: Digest,
     config_digest: Digest,
 }
 
 impl WasmSandbox {
-    /// Loads the guest; the first time for this guest and machine that takes its snapshot and compiles it.
+    /// Loads the guest with the built-in policy.
     pub fn load(guest: &Path, cache: &Path, progress: &dyn Progress) -> Result<Self, LoadError> {
+        Self::load_with(guest, cache, &Policy::built_in(), progress)
+    }
+
+    /// Loads the guest; the first time for this guest, policy and machine that takes its snapshot and compiles it.
+    pub fn load_with(
+        guest: &Path,
+        cache: &Path,
+        policy: &Policy,
+        progress: &dyn Progress,
+    ) -> Result<Self, LoadError> {
         // Every run may nest to the full depth.
         let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
         let isolates = u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX);
-        let (engine, config_digest) = engine::engine(isolates)?;
-        let image = image::load(&engine, &config_digest, guest, cache, progress)?;
+        let (engine, config_digest) = engine::engine(isolates, policy)?;
+        let image = image::load(&engine, &config_digest, guest, cache, policy, progress)?;
         let mut linker = Linker::new(&engine);
         isolate::link(&mut linker)?;
         let pre = bindings::PythonPre::new(linker.instantiate_pre(&image.component)?)?;
         let ready = Ready::start(pre, &image.path, READY)?;
-        let policy =
-            policy::built_in().map_err(|error| LoadError::Guest(wasmtime::Error::msg(error.to_string())))?;
         let weak = engine.weak();
         thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while let Some(engine) = weak.upgrade() {
@@ -81,7 +88,7 @@ impl WasmSandbox {
                 thread::sleep(Duration::from_millis(engine::EPOCH_MS));
             }
         })?;
-        Ok(Self { ready, policy, guest_digest: image.guest_digest, config_digest })
+        Ok(Self { ready, guest_digest: image.guest_digest, config_digest })
     }
 
     /// Calls into a fresh isolate under a quota. The outer error is what ended it.
@@ -120,8 +127,8 @@ impl WasmSandbox {
 
 /// Whether the guest is compiled for this machine already, so that [`WasmSandbox::load`] takes no time. Makes
 /// nothing.
-pub fn is_compiled(guest: &Path, cache: &Path) -> Result<bool, LoadError> {
-    let (engine, config_digest) = engine::engine(1)?;
+pub fn is_compiled(guest: &Path, cache: &Path, policy: &Policy) -> Result<bool, LoadError> {
+    let (engine, config_digest) = engine::engine(1, policy)?;
     image::is_made(&engine, &config_digest, guest, cache)
 }
 
@@ -163,7 +170,7 @@ impl Sandbox for WasmSandbox {
         // SAFETY: `enter` calls `finish` before it returns, and `nobody` outlives `enter`.
         let begin = |state: &mut State| unsafe { state.begin(Timestamp(0), AUDIT, &mut nobody) };
         let (result, _) = self.enter(AUDIT, begin, |python, store| {
-            python.aura_python_auditor().call_audit(store, source.as_str(), &self.policy)
+            python.aura_python_auditor().call_audit(store, source.as_str())
         });
         match result {
             Ok(findings) if findings.is_empty() => Ok(Verdict::Accepted),

@@ -1,0 +1,28 @@
+//! What the audit's rules mean, for people.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// One rule, as its finding's `rule` names it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// A few words.
+    pub title: String,
+    /// Why it is there, and what is allowed.
+    pub why: String,
+    /// A body that it refuses. None for limits, whose bodies would be long.
+    pub refused: Option<String>,
+    /// A body that does what was meant, and is accepted.
+    pub instead: String,
+}
+
+static RULES: LazyLock<BTreeMap<String, Rule>> =
+    LazyLock::new(|| toml::from_str(include_str!("rules.toml")).expect("the file beside this one is tested"));
+
+/// All rules by their ids.
+pub fn all() -> &'static BTreeMap<String, Rule> {
+    &RULES
+}
