@@ -28,6 +28,8 @@ cargo xtask COMMAND
   first-contact [--exit]  set everything up, start AURA and teach it its first word
                           (--exit: stop it afterwards instead of staying up)
   test [ARGS]             build everything and run every test (ARGS go to nextest)
+  guard                   measure the guard on the corpora of attacks and of harmless methods
+                          and write tests/corpus/TABLE.md
   lint                    formatting, clippy, licences and sources of dependencies
   bench [NAMES]           run the benchmarks, all or those named
   guest                   build the WebAssembly guest and print where it is
@@ -58,6 +60,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ("first-contact", [flag]) if flag == "--exit" => first_contact::run(&workspace, false),
         ("test", filters) => test::run_tests(&workspace, filters),
         ("bench", names) => bench::run_benches(&workspace, names),
+        ("guard", []) => test::measure_guard(&workspace),
         ("lint", []) => lint::run_all(&workspace),
         ("guest", []) => {
             println!("{}", guest::ensure(&workspace)?.display());

@@ -23,6 +23,15 @@ pub fn run_tests(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs the corpora of the guard and writes down what came out.
+pub fn measure_guard(workspace: &Workspace) -> Result<ExitCode> {
+    guest::ensure(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--package", "aura-tests", "--test", "guard", "--", "--nocapture"]);
+    run(cargo.env("AURA_WRITE_TABLE", "1"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn runner(workspace: &Workspace, args: &[String]) -> Command {
     let mut cargo = workspace.cargo();
     if has_cargo_tool("nextest") {

@@ -1,0 +1,53 @@
+//! Both errors of the guard, measured on corpora (`tests/corpus`): attacks must be refused by the audit or prove
+//! powerless in an isolate, and harmless methods must be accepted and do what they do in CPython.
+//!
+//! `cargo xtask guard` prints the table and writes it to `tests/corpus/TABLE.md`; the test demands that it is the one kept.
+
+mod attacks;
+mod harmless;
+mod isolates;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Set to write the table instead of comparing it with the one that is kept.
+const WRITE: &str = "AURA_WRITE_TABLE";
+
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+fn main() -> ExitCode {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test);
+    let trials = vec![trial("attacks_get_nowhere_and_harmless_methods_are_accepted", measure)];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn measure() -> Result<(), Failed> {
+    let isolates = isolates::Isolates::load();
+    let attacks = attacks::measure(&isolates);
+    let harmless = harmless::measure(&isolates, "harmless");
+    let beyond = harmless::measure(&isolates, "beyond");
+    let table = table::render(&attacks, &harmless, &beyond);
+    let kept = corpus().join("TABLE.md");
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&kept, &table)?;
+        println!("{table}");
+        println!("The most memory that this process had: {} MiB.", isolates::peak_mebibytes());
+    }
+    let mut wrong: Vec<String> = attacks.iter().flat_map(|class| class.holes.clone()).collect();
+    wrong.extend(harmless.iter().flat_map(|class| class.wrong.clone()));
+    let (refused, all) = harmless
+        .iter()
+        .fold((0, 0), |(refused, all), class| (refused + class.refused.len(), all + class.all));
+    if refused * 100 > all {
+        wrong.push(format!("{refused} of {all} harmless methods are refused"));
+    }
+    if std::fs::read_to_string(&kept).unwrap_or_default() != table {
+        wrong.push(format!("{} is not what was measured: `cargo xtask guard` writes it", kept.display()));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
