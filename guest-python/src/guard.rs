@@ -36,6 +36,15 @@ fn check(object: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<(
     }
 }
 
+/// Refuses a name that may not be given to this object.
+fn check_change(object: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<()> {
+    let text = name.to_string_lossy();
+    if !policy::with(|policy| policy.is_settable(&text)) {
+        return Err(refused(&text, vm));
+    }
+    check(object, name, vm)
+}
+
 fn refused(name: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_attribute_error(format!("methods may not use the attribute '{name}'"))
 }
@@ -114,7 +123,7 @@ pub mod _guard {
     use rustpython_vm::function::{FuncArgs, ItemDoc, OptionalArg, PyMethodDef, PyMethodFlags};
     use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
-    use super::{CLASS_OF_CLASSES, FORMATS, check, check_format, is_own};
+    use super::{CLASS_OF_CLASSES, FORMATS, check, check_change, check_format, is_own};
     use crate::policy::{self, Attribute};
     use crate::receiver::_aura;
 
@@ -142,20 +151,21 @@ pub mod _guard {
 
     #[pyfunction]
     fn setattr(object: PyObjectRef, name: PyStrRef, value: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        check(&object, &name, vm)?;
+        check_change(&object, &name, vm)?;
         object.set_attr(&*name, value, vm)
     }
 
     #[pyfunction]
     fn delattr(object: PyObjectRef, name: PyStrRef, vm: &VirtualMachine) -> PyResult<()> {
-        check(&object, &name, vm)?;
+        check_change(&object, &name, vm)?;
         object.del_attr(&*name, vm)
     }
 
-    /// The attributes of an instance of a class of the body's own.
+    /// The attributes of an instance of a class of the body's own, or of a namespace.
     #[pyfunction]
     fn vars(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyDictRef> {
-        let instance = object.downcast_ref::<PyType>().is_none() && is_own(&object, vm);
+        let is_namespace = object.class().slot_name() == "types.SimpleNamespace";
+        let instance = is_namespace || (object.downcast_ref::<PyType>().is_none() && is_own(&object, vm));
         let dict = if instance { object.dict() } else { None };
         dict.ok_or_else(|| vm.new_type_error("vars() and __dict__ are for instances of your own classes"))
     }

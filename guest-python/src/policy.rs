@@ -31,6 +31,9 @@ pub enum Attribute {
     Denied,
 }
 
+/// Dunder attributes that wrappers copy from what they wrap.
+const NAMING: [&str; 3] = ["__doc__", "__name__", "__qualname__"];
+
 thread_local! {
     static POLICY: OnceCell<Policy> = const { OnceCell::new() };
 }
@@ -82,6 +85,12 @@ impl Policy {
             return Attribute::Private;
         }
         Attribute::Allowed
+    }
+
+    /// Whether the name may be given to something as an attribute. Of the dunder names those that only say what a
+    /// function or a class is called.
+    pub fn is_settable(&self, name: &str) -> bool {
+        !is_dunder(name) || (NAMING.contains(&name) && self.dunders.contains(name))
     }
 
     /// Whether the name may be bound: by an assignment, a definition, a parameter.

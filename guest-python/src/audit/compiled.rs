@@ -9,8 +9,9 @@ use rustpython_vm::compiler::CodeObject;
 use crate::namespace::{TYPE, VARS};
 
 /// Names that the compiler makes itself.
-const MADE: [&str; 19] = [
+const MADE: [&str; 20] = [
     "__annotate__",
+    "__annotate_func__",
     "__annotations__",
     "__build_class__",
     "__class__",

@@ -17,7 +17,7 @@ pub struct Own<'a> {
     pub private: HashSet<&'a str>,
     /// Names that come from modules.
     pub imported: HashSet<&'a str>,
-    pub has_classes: bool,
+    has_classes: bool,
     /// Whether `self` may be something else than the object or an instance of the body's class.
     pub rebinds_self: bool,
     /// Whether a string has two underscores in a row: part of a dunder name.
@@ -38,6 +38,11 @@ impl<'a> Own<'a> {
             }
         }
         own
+    }
+
+    /// Whether there may be instances whose attributes are the body's own.
+    pub fn has_instances(&self) -> bool {
+        self.has_classes || self.imported.contains("SimpleNamespace") || self.modules.contains_key("types")
     }
 
     /// Whether an expression begins at something imported: `module.Class.name`.

@@ -118,7 +118,11 @@ impl<'a> Auditor<'a> {
     fn access(&mut self, access: &'a ExprAttribute) {
         let (name, at) = (access.attr.as_str(), access.attr.start());
         self.judge(name);
-        if !matches!(access.ctx, ExprContext::Load) && self.own.is_of_import(&access.value) {
+        let is_changed = !matches!(access.ctx, ExprContext::Load);
+        if is_changed && !self.policy.is_settable(name) {
+            return self.find("dunder", &format!("Disallowed change of dunder attribute '{name}'"), at);
+        }
+        if is_changed && self.own.is_of_import(&access.value) {
             return self.find(
                 "attribute",
                 &format!("Disallowed change of '{name}' of what was imported"),
@@ -149,7 +153,7 @@ impl<'a> Auditor<'a> {
                 value.id == "object" && in_class
             }
             Expr::Name(_) if name == "__class__" => in_class && read,
-            Expr::Name(_) if name == "__dict__" => self.own.has_classes && read,
+            Expr::Name(_) if name == "__dict__" => self.own.has_instances() && read,
             Expr::Call(call) => {
                 let on_super = matches!(&*call.func, Expr::Name(function) if function.id == "super");
                 on_super && in_class && self.policy.inherits(name)
@@ -228,7 +232,7 @@ impl<'a> Auditor<'a> {
                 _ => self.find("getattr", &format!("Disallowed call to '{id}' with an assembled name"), at),
             },
             _ if ATTRIBUTE_GETTERS.contains(&id) => self.getter(id, arguments, at),
-            "vars" if arguments.args.len() != 1 || !self.own.has_classes => {
+            "vars" if arguments.args.len() != 1 || !self.own.has_instances() => {
                 self.find("builtin", "Disallowed function call to 'vars'", at);
             }
             "type" if arguments.args.len() != 1 || !arguments.keywords.is_empty() => {

@@ -155,6 +155,7 @@ struct Delivery {
     seed: u64,
     fuel: u64,
     wall_ms: u64,
+    memory_bytes: u64,
 }
 
 /// A delivered send.
@@ -212,6 +213,7 @@ impl Attempt {
             seed: message.seed,
             fuel: message.fuel.unwrap_or(u64::MAX),
             wall_ms: u64::MAX,
+            memory_bytes: u64::MAX,
         };
         let budgets = Budgets::new(parts.fuel_per_hour, charged);
         let mut stage = Stage {
@@ -322,6 +324,7 @@ impl Stage {
             quota: Quota {
                 fuel: limits.fuel.min(delivery.fuel).min(allowance),
                 wall_ms: limits.wall_ms.min(delivery.wall_ms),
+                memory_bytes: limits.memory_bytes.min(delivery.memory_bytes),
                 ..limits
             },
         };
@@ -523,6 +526,7 @@ impl Stage {
                 seed: nested_seed(self.message.seed, self.sends),
                 fuel: send.fuel,
                 wall_ms: send.wall_ms,
+                memory_bytes: send.memory_bytes,
             })
         };
         if self.halt.is_some() {

@@ -66,6 +66,8 @@ pub struct Send {
     pub fuel: u64,
     /// Wall-clock milliseconds left to the sender.
     pub wall_ms: u64,
+    /// The memory that the one who answers may have: what any isolate has, and what is left to the sender beside it.
+    pub memory_bytes: u64,
 }
 
 /// The answer to a nested send.

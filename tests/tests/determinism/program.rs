@@ -105,11 +105,11 @@ impl Answers<'_> {
 impl Sends for Answers<'_> {
     fn send(&mut self, send: Send) -> Option<Reply> {
         // What is left of the wall-clock time is the one thing that may differ.
-        let Send { attributes, target, method, args, kwargs, fuel, wall_ms: _ } = &send;
+        let Send { attributes, target, method, args, kwargs, fuel, wall_ms: _, memory_bytes } = &send;
         self.sent += 1;
         let (sender, quota) = self.senders.last_mut()?;
         let burnt = quota.checked_sub(*fuel);
-        let _ = writeln!(self.log, "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?}");
+        let _ = writeln!(self.log, "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?} {memory_bytes}");
         if let Some(attributes) = attributes {
             sender.clone_from(attributes);
         }

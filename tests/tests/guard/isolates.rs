@@ -39,7 +39,7 @@ impl Sends for Alone<'_> {
         if self.depth == MAX_DEPTH {
             return refused(Kind::DepthLimit, "sends are nested too deeply".to_owned());
         }
-        let quota = Quota { fuel: send.fuel, ..self.call.quota };
+        let quota = Quota { fuel: send.fuel, memory_bytes: send.memory_bytes, ..self.call.quota };
         let attributes = send.attributes.unwrap_or_else(|| self.call.attributes.clone());
         let call = Call { args: send.args, kwargs: send.kwargs, attributes, quota, ..self.call.clone() };
         let mut sends = Alone { sandbox: self.sandbox, call: &call, depth: self.depth + 1 };

@@ -102,7 +102,7 @@ impl State {
             wasi: wasi.build(),
             table: ResourceTable::new(),
             policy: None,
-            memory: Memory { limit: usize::MAX, peak: 0 },
+            memory: Memory { limit: usize::MAX, peak: 0, fresh: 0 },
             clock,
             output: String::new(),
             output_limit: 0,
@@ -118,7 +118,7 @@ impl State {
     /// [`State::finish`] must be called before `sends` ends.
     pub unsafe fn begin(&mut self, time: Timestamp, quota: Quota, sends: &mut dyn Sends) {
         self.clock.0.store(time.0, Ordering::Relaxed);
-        self.memory.limit = usize::try_from(quota.memory_bytes).unwrap_or(usize::MAX);
+        self.memory.begin(usize::try_from(quota.memory_bytes).unwrap_or(usize::MAX));
         self.output_limit = usize::try_from(quota.output_bytes).unwrap_or(usize::MAX);
         self.deadline = Instant::now() + Duration::from_millis(quota.wall_ms);
         // SAFETY: only the lifetime is erased; the caller promises to end the use in time.
@@ -251,6 +251,7 @@ fn checked(message: host::Message, state: &State, fuel: u64) -> wasmtime::Result
         kwargs: object(message.kwargs)?,
         fuel,
         wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+        memory_bytes: state.memory.of_nested() as u64,
     }))
 }
 

@@ -23,10 +23,25 @@ pub enum Stop {
 #[derive(Debug)]
 pub struct Memory {
     pub limit: usize,
+    /// What it has: linear memory never shrinks.
     pub peak: usize,
+    /// What it had before its run.
+    pub fresh: usize,
 }
 
 impl Memory {
+    /// Begins a run under a limit.
+    pub fn begin(&mut self, limit: usize) {
+        self.limit = limit;
+        self.fresh = self.peak;
+    }
+
+    /// The limit of an isolate whose run this one waits for: both together keep to the limit, beside what an isolate
+    /// has from the start.
+    pub fn of_nested(&self) -> usize {
+        self.fresh.saturating_add(self.limit.saturating_sub(self.peak))
+    }
+
     /// Whether what the isolate has from the start is within the limit.
     pub fn check(&self) -> Result<(), Stop> {
         if self.peak > self.limit { Err(Stop::Memory) } else { Ok(()) }
