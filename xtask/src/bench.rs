@@ -10,7 +10,7 @@ use crate::workspace::{Workspace, run};
 pub fn run_benches(workspace: &Workspace, names: &[String]) -> Result<ExitCode> {
     guest::ensure(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["bench", "--workspace", "--profile", "dev"]);
+    cargo.args(["bench", "--locked", "--workspace", "--profile", "dev"]);
     // As in a release build.
     for (setting, value) in [("OPT_LEVEL", "3"), ("DEBUG_ASSERTIONS", "false"), ("OVERFLOW_CHECKS", "false")]
     {

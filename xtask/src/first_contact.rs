@@ -25,7 +25,7 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     guest::ensure(workspace)?;
     say("building AURA (the first time 5 to 10 minutes)");
     // With the features of the whole workspace, as the tests build it: so dependencies are compiled once for both.
-    run_shown(workspace.cargo().args(["build", "--workspace", "--bin", "aura"]))?;
+    run_shown(workspace.cargo().args(["build", "--locked", "--workspace", "--bin", "aura"]))?;
     let data = folder("AURA_DATA").unwrap_or_else(|| workspace.root.join(".aura"));
     if let Some(url) = served(&data) {
         say(&format!("AURA is up already at {url}"));

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 
 use crate::wasm_target::{self, TARGET};
-use crate::workspace::{Workspace, has_cargo_tool, run, say};
+use crate::workspace::{Workspace, capture, has_cargo_tool, run, say};
 
 /// Runs every check, also after one has failed, and fails if any did.
 pub fn run_all(workspace: &Workspace) -> Result<ExitCode> {
@@ -25,7 +25,7 @@ pub fn run_all(workspace: &Workspace) -> Result<ExitCode> {
         );
     }
     if has_cargo_tool("deny") {
-        let flags = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
+        let flags = ["deny", "--log-level", "error", "--locked", "check", "bans", "licenses", "sources"];
         checks.push(("dependencies", with(workspace.cargo(), &flags)));
         checks.push(("dependencies of the guest", with(workspace.guest_cargo(), &flags)));
     } else {
@@ -39,11 +39,35 @@ pub fn run_all(workspace: &Workspace) -> Result<ExitCode> {
             failed.push(name);
         }
     }
+    if has_cargo_tool("deny")
+        && !(no_known_holes(workspace.cargo()) && no_known_holes(workspace.guest_cargo()))
+    {
+        failed.push("known holes in dependencies");
+    }
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!("failed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// Whether no hole is known in what is depended on, as far as the database of them can be had.
+fn no_known_holes(mut cargo: Command) -> bool {
+    say("known holes in dependencies");
+    cargo.args(["deny", "--log-level", "error", "--locked", "check", "advisories"]);
+    match capture(&mut cargo) {
+        Ok(_) => true,
+        Err(error) if error.to_string().contains("failed to fetch advisory database") => {
+            say(
+                "known holes in dependencies: skipped, because https://github.com/RustSec/advisory-db is not reachable",
+            );
+            true
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            false
+        }
+    }
 }
 
 fn with(mut command: Command, args: &[&str]) -> Command {

@@ -30,7 +30,16 @@ pub fn python(cache: &Path) -> Result<PathBuf> {
     }
     eprintln!("installing the rivals into {}", venv.display());
     quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-    let pip = ["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", "install", "--no-deps"];
+    let pip = [
+        "-m",
+        "pip",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+    ];
     quietly(Command::new(&python).args(pip).arg("-r").arg(scripts().join("requirements.txt")))?;
     fs::write(installed, wanted)?;
     Ok(python)
