@@ -109,6 +109,11 @@ impl Client {
         Self { http: http.expect("a client without TLS needs nothing"), url }
     }
 
+    /// `HOST:PORT` of the server.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("no server here encrypts")
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], Vec::new()).await
     }

@@ -47,6 +47,12 @@ impl Instance {
         self.folder.path()
     }
 
+    /// Changes a setting, or adds it.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     pub fn run(&self, args: &[&str]) -> Done {
         self.run_with(args, "")
     }
@@ -159,6 +165,11 @@ impl Server {
     pub fn kill(mut self) -> Stopped {
         self.process.child.kill().expect("the server runs");
         self.stopped()
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// Asks it to stop, as a service manager does, and does not wait for it.

@@ -16,7 +16,7 @@ use crate::sandbox::Verdict;
 #[serde(deny_unknown_fields)]
 pub struct AuditBody {
     /// The body of `def NAME(self, *args, **kwargs):`, at most 64 KiB.
-    #[schema(value_type = String, example = "import os")]
+    #[schema(value_type = String, min_length = 1, max_length = 65536, example = "import os")]
     source: Source,
 }
 

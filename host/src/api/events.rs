@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[utoipa::path(
     get, path = "/events", operation_id = "events", tag = "events",
     responses((status = 200, description = "One event a step, `event:` is the step's name; does not end",
-        body = ref("#/components/schemas/Event"), content_type = "text/event-stream"))
+        body = ref("#/components/schemas/ServerSentEvent"), content_type = "text/event-stream"))
 )]
 pub async fn all(
     State(api): Shared,
@@ -61,7 +61,7 @@ fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
 #[utoipa::path(
     get, path = "/messages/{id}/events", operation_id = "message_events", tag = "events", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, description = "One event a step, `event:` is the step's name",
-        body = ref("#/components/schemas/Event"), content_type = "text/event-stream"))
+        body = ref("#/components/schemas/ServerSentEvent"), content_type = "text/event-stream"))
 )]
 pub async fn of_message(
     State(api): Shared,

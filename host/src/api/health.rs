@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -32,7 +32,15 @@ pub enum Condition {
 #[derive(Clone, Serialize, ToSchema)]
 pub struct Dependency {
     state: Condition,
-    detail: String,
+    /// For those who show the token, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Dependency {
+    fn new(state: Condition, detail: impl Into<String>) -> Self {
+        Self { state, detail: Some(detail.into()) }
+    }
 }
 
 /// Ready means that store and sandbox work. Without the mind everything that is understood already goes on.
@@ -65,9 +73,9 @@ pub async fn live() -> &'static str {
         (status = 503, description = "Store or sandbox do not", body = Report),
     )
 )]
-pub async fn ready(State(api): Shared) -> impl IntoResponse {
+pub async fn ready(State(api): Shared, headers: HeaderMap) -> impl IntoResponse {
     let mut latest = api.readiness.0.lock().await;
-    let report = match &*latest {
+    let mut report = match &*latest {
         Some((made, report)) if made.elapsed() < FRESH => report.clone(),
         _ => {
             let report = report(&api).await;
@@ -75,6 +83,11 @@ pub async fn ready(State(api): Shared) -> impl IntoResponse {
             report
         }
     };
+    if !api.is_trusted(&headers) {
+        for dependency in [&mut report.store, &mut report.sandbox, &mut report.mind] {
+            dependency.detail = None;
+        }
+    }
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report))
 }
@@ -88,8 +101,8 @@ async fn report(api: &Api) -> Report {
 
 async fn store(api: &Api) -> Dependency {
     match timeout(PATIENCE, api.orchestrator.store().ping()).await {
-        Ok(Ok(())) => Dependency { state: Condition::Ok, detail: "it answers".into() },
-        Ok(Err(error)) => Dependency { state: Condition::Unavailable, detail: error.to_string() },
+        Ok(Ok(())) => Dependency::new(Condition::Ok, "it answers"),
+        Ok(Err(error)) => Dependency::new(Condition::Unavailable, error.to_string()),
         Err(_) => slow(),
     }
 }
@@ -98,16 +111,14 @@ async fn store(api: &Api) -> Dependency {
 async fn sandbox(api: &Api) -> Dependency {
     let source = match Source::parse("pass") {
         Ok(source) => source,
-        Err(error) => return Dependency { state: Condition::Unavailable, detail: error.to_string() },
+        Err(error) => return Dependency::new(Condition::Unavailable, error.to_string()),
     };
     match timeout(PATIENCE, api.orchestrator.audit(source)).await {
-        Ok(Ok(Verdict::Accepted)) => {
-            Dependency { state: Condition::Ok, detail: "a fresh isolate works".into() }
-        }
+        Ok(Ok(Verdict::Accepted)) => Dependency::new(Condition::Ok, "a fresh isolate works"),
         Ok(Ok(Verdict::Rejected(_))) => {
-            Dependency { state: Condition::Unavailable, detail: "it rejects the smallest body".into() }
+            Dependency::new(Condition::Unavailable, "it rejects the smallest body")
         }
-        Ok(Err(fault)) => Dependency { state: Condition::Unavailable, detail: fault.message },
+        Ok(Err(fault)) => Dependency::new(Condition::Unavailable, fault.message),
         Err(_) => slow(),
     }
 }
@@ -116,14 +127,12 @@ async fn mind(api: &Api) -> Dependency {
     let mind = api.orchestrator.mind();
     let (persona, model) = mind.describe();
     match timeout(PATIENCE, mind.check()).await {
-        Ok(Ok(detail)) => {
-            Dependency { state: Condition::Ok, detail: format!("{persona} ({model}): {detail}") }
-        }
-        Ok(Err(error)) => Dependency { state: Condition::Unavailable, detail: error.to_string() },
+        Ok(Ok(detail)) => Dependency::new(Condition::Ok, format!("{persona} ({model}): {detail}")),
+        Ok(Err(error)) => Dependency::new(Condition::Unavailable, error.to_string()),
         Err(_) => slow(),
     }
 }
 
 fn slow() -> Dependency {
-    Dependency { state: Condition::Slow, detail: format!("no answer within {} s", PATIENCE.as_secs()) }
+    Dependency::new(Condition::Slow, format!("no answer within {} s", PATIENCE.as_secs()))
 }

@@ -1,5 +1,6 @@
 //! What a request brings, read once at the border: paths, queries, bodies and headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::Api;
 use super::problem::Problem;
 use crate::object::{Kind, Rev};
 
@@ -21,8 +23,6 @@ pub const MAX_BODY_BYTES: usize = 8 << 20;
 /// How much of a body beyond that is still read and thrown away, so that a client which only reads after it
 /// has sent everything sees the answer and not a broken connection.
 const MAX_DISCARDED_BYTES: usize = 64 << 20;
-
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest a client may wait with `Prefer: wait`.
 const MAX_WAIT: Duration = Duration::from_mins(10);
@@ -72,24 +72,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 /// A JSON object as the body.
 pub struct Sent<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Sent<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         check_content_type(request.headers())?;
-        let read = tokio::time::timeout(BODY_TIMEOUT, read_body(request.into_body()));
+        let read = tokio::time::timeout(api.patience, read_body(request.into_body()));
         let bytes = read.await.map_err(|_| {
             Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 Kind::Malformed,
-                format!("The body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs()),
+                format!("The body did not arrive within {} seconds.", api.patience.as_secs()),
             )
         })??;
         parse_object(&bytes).map(Self)
     }
 }
 
+/// A form or a text is what a browser lets any web page send, so neither is read as JSON.
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.get_all(header::CONTENT_ENCODING).into_iter().any(|encoding| encoding != "identity") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::Malformed,
+            "Send the body as it is, without Content-Encoding.",
+        ));
+    }
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = media_type == "application/json"

@@ -67,7 +67,7 @@ pub async fn show(
 #[serde(deny_unknown_fields)]
 pub struct InstallBody {
     /// The body of `def NAME(self, *args, **kwargs):`, at most 64 KiB.
-    #[schema(value_type = String, example = "return 1 + 1")]
+    #[schema(value_type = String, min_length = 1, max_length = 65536, example = "return 1 + 1")]
     source: Source,
     /// Absent: the quota of the version before.
     #[serde(default)]

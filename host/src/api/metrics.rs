@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use super::{Api, Shared};
 
 const REQUESTS: &str = "aura_http_requests_total";
+const REFUSED: &str = "aura_http_connections_refused_total";
 const MESSAGES: &str = "aura_messages_total";
 const CYCLE: &str = "aura_cycle_duration_seconds";
 const FUEL: &str = "aura_fuel_used_total";
@@ -55,6 +56,7 @@ fn start() -> PrometheusHandle {
         tracing::warn!("another metrics recorder is installed; /metrics stays empty");
     }
     describe_counter!(REQUESTS, "HTTP requests by method, route and status.");
+    describe_counter!(REFUSED, "Connections beyond those that one client may hold.");
     describe_counter!(MESSAGES, "Finished messages by status and kind of error.");
     describe_histogram!(CYCLE, "Seconds from the first work on a message to its final state.");
     describe_counter!(FUEL, "WebAssembly fuel used by finished messages.");
@@ -93,13 +95,20 @@ pub fn count_request(method: &Method, route: String, status: StatusCode) {
         .increment(1);
 }
 
+pub fn count_refused_connection() {
+    counter!(REFUSED).increment(1);
+}
+
 /// Puts samples into their buckets while nobody asks for them, until the server stops.
 pub async fn upkeep(api: Arc<Api>) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
             () = api.closed() => return,
-            _ = ticks.tick() => api.metrics.0.run_upkeep(),
+            _ = ticks.tick() => {
+                api.metrics.0.run_upkeep();
+                api.clients.forget();
+            }
         }
     }
 }

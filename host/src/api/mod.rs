@@ -5,6 +5,7 @@
 
 mod audit;
 mod budgets;
+mod clients;
 mod events;
 mod guard;
 mod health;
@@ -21,7 +22,9 @@ mod regenerate;
 mod server;
 mod versions;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
@@ -29,7 +32,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::sync::{Semaphore, watch};
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use audit::AuditReport;
 pub use budgets::BudgetReport;
@@ -38,6 +40,7 @@ pub use server::{Stopped, serve};
 
 use crate::object::{Json, Kind};
 use crate::orchestrator::Orchestrator;
+use clients::Clients;
 use problem::Problem;
 
 /// What all handlers share.
@@ -50,13 +53,24 @@ pub struct Api {
     streams: Arc<Semaphore>,
     openapi: Json,
     token: Option<Token>,
+    clients: Arc<Clients>,
+    patience: Duration,
+}
+
+/// Who may ask, how often, and how slowly.
+pub struct Wall {
+    /// Without a token everybody who reaches the server may use it.
+    pub token: Option<Token>,
+    /// Requests a second of a client that is not on this machine.
+    pub rate: Option<NonZeroU32>,
+    /// How long a client may take to send a head or a body, to take an answer, or to ask again.
+    pub patience: Duration,
 }
 
 type Shared = State<Arc<Api>>;
 
 impl Api {
-    /// Without a token everybody who reaches the server may use it.
-    pub fn new(orchestrator: Arc<Orchestrator>, token: Option<Token>) -> Arc<Self> {
+    pub fn new(orchestrator: Arc<Orchestrator>, wall: Wall) -> Arc<Self> {
         Arc::new(Self {
             orchestrator,
             closing: watch::Sender::new(false),
@@ -64,7 +78,9 @@ impl Api {
             readiness: health::Readiness::default(),
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             openapi: openapi::document(&openapi::routes().into_openapi()),
-            token,
+            token: wall.token,
+            clients: Clients::new(wall.rate),
+            patience: wall.patience,
         })
     }
 
@@ -77,14 +93,12 @@ impl Api {
 
 fn router(api: &Arc<Api>) -> Router {
     let (routes, _) = openapi::routes().split_for_parts();
-    routes
+    let guarded = routes
         .route("/openapi.json", get(openapi::serve))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(api), guard::check))
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(middleware::from_fn(observe::observe))
-        .with_state(Arc::clone(api))
+        .layer(middleware::from_fn_with_state(Arc::clone(api), guard::check));
+    observe::observed(guarded).with_state(Arc::clone(api))
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::time::Instant;
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -14,27 +16,46 @@ use super::metrics;
 use super::problem::Problem;
 use crate::object::Kind;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Outermost layer: gives the request an id (the client's own if it sent a usable one) and answers with it.
-pub async fn observe(request: Request, next: Next) -> Response {
+tokio::task_local! {
+    static ID: HeaderValue;
+}
+
+/// The id of the request that is being answered.
+pub fn id() -> Option<String> {
+    ID.try_with(|id| id.to_str().ok().map(str::to_owned)).ok().flatten()
+}
+
+/// The outermost layers.
+pub fn observed<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(observe))
+}
+
+/// Gives the request an id (the client's own if it sent a usable one) and answers with it.
+async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), %method, route);
+    // Of the highest level, so that whatever is logged has the id.
+    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), %method, route);
     let start = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = ID.scope(id.clone(), next.run(request)).instrument(span.clone()).await;
     span.in_scope(
         || tracing::debug!(status = response.status().as_u16(), elapsed = ?start.elapsed(), "answered"),
     );
     metrics::count_request(&method, route, response.status());
-    response.headers_mut().insert(REQUEST_ID, id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // All that is answered is true now and not for longer.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 fn request_id(request: &Request) -> HeaderValue {
-    let usable =
-        |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    let usable = |id: &&HeaderValue| (1..=64).contains(&id.len()) && id.as_bytes().iter().all(harmless);
     if let Some(id) = request.headers().get(REQUEST_ID).filter(usable) {
         return id.clone();
     }
@@ -43,7 +64,7 @@ fn request_id(request: &Request) -> HeaderValue {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -56,4 +77,29 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         "The server failed on this request; its log says why, under the id in X-Request-Id.",
     )
     .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_without_its_text_and_with_the_id_under_which_it_is_logged() {
+        let routes = Router::new().route("/", get(async || -> &'static str { panic!("/secret/place") }));
+        let request = Request::get("/").header(REQUEST_ID, "mine-1").body(Body::empty()).unwrap();
+        let response = TowerToHyperService::new(observed(routes)).call(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[REQUEST_ID], "mine-1");
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let detail = "The server failed on this request; its log says why, under the id in X-Request-Id.";
+        assert_eq!((&problem["kind"], &problem["detail"]), (&"Internal".into(), &detail.into()));
+        assert_eq!(problem["request_id"], "mine-1");
+        assert!(!String::from_utf8_lossy(&body).contains("secret"));
+    }
 }

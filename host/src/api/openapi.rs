@@ -15,6 +15,7 @@ use super::{
     problem, regenerate, versions,
 };
 use crate::object::Json;
+use crate::store::MAX_PAGE;
 
 /// What is answered: the domain's types as JSON schemas, which the domain itself does not know of.
 const ANSWERS: &str = include_str!("answers.json");
@@ -101,6 +102,14 @@ pub fn document(api: &utoipa::openapi::OpenApi) -> Json {
     {
         schemas.extend(answers);
     }
+    narrow(&mut document);
+    let id = json!({ "$ref": "#/components/headers/RequestId" });
+    if let Some(components) = document.pointer_mut("/components").and_then(Value::as_object_mut) {
+        let described = "Under this id the request is in the log: the client's own `X-Request-Id`, if that is 1 to 64 \
+                         of the characters A-Z a-z 0-9 - _ . :, else a new one";
+        let header = json!({ "description": described, "schema": { "type": "string" } });
+        components.insert("headers".to_owned(), json!({ "RequestId": header }));
+    }
     let problem = json!({
         "description": "What went wrong",
         "content": { problem::MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
@@ -110,10 +119,62 @@ pub fn document(api: &utoipa::openapi::OpenApi) -> Json {
     for operation in operations.flat_map(|operations| operations.values_mut()) {
         if let Some(responses) = operation.pointer_mut("/responses").and_then(Value::as_object_mut) {
             responses.insert("default".to_owned(), problem.clone());
+            for response in responses.values_mut() {
+                response["headers"]["X-Request-Id"] = id.clone();
+            }
         }
     }
     // A document made by a JSON library is JSON, and no deeper than the schemas above.
     Json::of(&document).unwrap_or_else(|_| Json::empty_object())
+}
+
+/// What the domain's types allow, of which the handlers only tell that it is text or a number.
+fn bounds(name: &str) -> Option<Value> {
+    let key = "[A-Za-z0-9_:.@()+,=;$!*'%-]{1,254}";
+    Some(match name {
+        "key" | "target" | "source" | "target_object_id" => {
+            json!({ "pattern": format!("^(UvmObjects/)?{key}$") })
+        }
+        "prototypes" => json!({ "items": { "type": "string", "pattern": format!("^(UvmObjects/)?{key}$") } }),
+        "name" | "method" | "method_name" => json!({ "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]{0,127}$" }),
+        "limit" => json!({ "minimum": 1, "maximum": MAX_PAGE }),
+        "seed" => json!({ "format": "uint64" }),
+        "status" => json!({ "enum": ["accepted", "running", "completed", "failed"] }),
+        "Idempotency-Key" => json!({ "pattern": "^[!-~]{1,255}$" }),
+        "If-Match" => json!({ "pattern": "^([^\",]+|\"[^\",]+\")$" }),
+        "accept" => json!({ "pattern": "^[0-9a-f]{64}$" }),
+        _ => return None,
+    })
+}
+
+/// Adds the [`bounds`] to all that is sent.
+fn narrow(document: &mut Value) {
+    let add = |name: &str, schema: &mut Value| {
+        if let (Some(Value::Object(bounds)), Some(schema)) = (bounds(name), schema.as_object_mut()) {
+            schema.extend(bounds);
+        }
+    };
+    let schemas =
+        document.pointer_mut("/components/schemas").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, body) in schemas.filter(|(name, _)| name.ends_with("Body")) {
+        for (name, schema) in body.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            // The source of a method is none of an invocation.
+            if name != "source" {
+                add(name, schema);
+            }
+        }
+    }
+    let paths = document.pointer_mut("/paths").and_then(Value::as_object_mut).into_iter().flatten();
+    for operation in
+        paths.filter_map(|(_, path)| path.as_object_mut()).flatten().map(|(_, operation)| operation)
+    {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(name) = parameter["name"].as_str().map(str::to_owned) {
+                add(&name, &mut parameter["schema"]);
+            }
+        }
+    }
 }
 
 pub async fn serve(State(api): Shared) -> Response {

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::observe;
 use crate::object::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind, Proposal};
 use crate::store::StoreError;
 
@@ -99,7 +100,7 @@ fn title_of(kind: Kind) -> &'static str {
         Kind::MindUnavailable => "The mind cannot be reached",
         Kind::SandboxUnavailable => "The sandbox cannot be reached",
         Kind::StoreUnavailable => "The store cannot be used",
-        Kind::Busy => "Too many messages are waiting",
+        Kind::Busy => "The server has too much to do",
         Kind::Internal => "The server failed",
     }
 }
@@ -136,6 +137,9 @@ struct Body<'a> {
     attempts: &'a [FailedAttempt],
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<&'a Proposal>,
+    /// As in the header `X-Request-Id`, and in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl IntoResponse for Problem {
@@ -151,11 +155,12 @@ impl IntoResponse for Problem {
             findings: &fault.findings,
             attempts: &fault.attempts,
             proposal: proposal.as_deref(),
+            request_id: observe::id(),
         };
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -15,13 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use super::clients::{Client, Seat};
+use super::guard::Sender;
 use super::{Api, metrics, router};
 use crate::object::Fault;
 
 const MAX_CONNECTIONS: usize = 1024;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Milliseconds for which sent bytes may stay unread.
-const UNREAD_MS: u32 = 30_000;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// How long running messages may take to finish when the server stops. Those that do not are on disk and are
@@ -44,7 +46,7 @@ pub enum Stopped {
 pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Output = ()>) -> Stopped {
     let upkeep = tokio::spawn(metrics::upkeep(Arc::clone(&api)));
     let connections = GracefulShutdown::new();
-    accept_until(stop, &listener, &router(&api), &connections).await;
+    accept_until(stop, &listener, &api, &connections).await;
     drop(listener);
 
     let finish = async {
@@ -74,9 +76,10 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: impl Future<Outpu
 async fn accept_until(
     stop: impl Future<Output = ()>,
     listener: &TcpListener,
-    router: &Router,
+    api: &Arc<Api>,
     connections: &GracefulShutdown,
 ) {
+    let router = router(api);
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = pin!(stop);
     loop {
@@ -90,8 +93,16 @@ async fn accept_until(
             accepted = next => accepted,
         };
         match accepted {
-            Some((permit, Ok((stream, _)))) => {
-                tokio::spawn(connection(stream, router.clone(), connections.watcher(), permit));
+            Some((permit, Ok((stream, address)))) => {
+                let client = Client::at(address.ip());
+                let seat = client.map(|client| api.clients.seat(client));
+                if let Some(None) = seat {
+                    metrics::count_refused_connection();
+                    continue;
+                }
+                let connection =
+                    Connection { client, patience: api.patience, _held: (permit, seat.flatten()) };
+                tokio::spawn(connection.serve(stream, router.clone(), connections.watcher()));
             }
             Some((_, Err(error))) => wait_out(&error).await,
             None => return,
@@ -107,20 +118,34 @@ async fn wait_out(error: &io::Error) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, watcher: Watcher, _permit: OwnedSemaphorePermit) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!("no TCP_NODELAY: {error}");
-    }
-    // An answer that the client does not take is given up.
-    if let Err(error) = sockopt::set_tcp_user_timeout(&stream, UNREAD_MS) {
-        tracing::debug!("no TCP_USER_TIMEOUT: {error}");
-    }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_header_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!("a connection broke off: {error}");
+struct Connection {
+    client: Option<Client>,
+    patience: Duration,
+    _held: (OwnedSemaphorePermit, Option<Seat>),
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, router: Router, watcher: Watcher) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("no TCP_NODELAY: {error}");
+        }
+        // An answer that the client does not take is given up.
+        let unread = u32::try_from(self.patience.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = sockopt::set_tcp_user_timeout(&stream, unread) {
+            tracing::debug!("no TCP_USER_TIMEOUT: {error}");
+        }
+        let (router, sender) = (TowerToHyperService::new(router), Sender(self.client));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(sender);
+            router.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.patience)
+            .max_header_size(MAX_HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!("a connection broke off: {error}");
+        }
     }
 }

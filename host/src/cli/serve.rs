@@ -1,19 +1,20 @@
 //! `aura serve`.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::term::{count, print, tell};
 use super::{parts, watch};
-use crate::api::{self, Api, Stopped, Token};
-use crate::config::{Config, LogFormat, authority};
+use crate::api::{self, Api, Stopped, Token, Wall};
+use crate::config::{Config, LogFormat, authority, is_loopback};
 use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
 use crate::store::ServerName;
@@ -34,14 +35,12 @@ pub struct Options {
 pub async fn serve(config: Config) -> Result<(), Failure> {
     config.check_parts()?;
     if !config.api_is_loopback() && config.api_token.is_none() {
-        return Err(Failure::Usage(format!(
-            "AURA_API_HOST={} can be reached from other machines: set AURA_API_TOKEN, or listen on 127.0.0.1.",
-            config.api_host
-        )));
+        return Err(open_to_all(&config));
     }
+    let addresses = resolve(&config).await?;
     let folder = DataFolder::open(&config.data)?;
     let mut serving = folder.serve()?;
-    let listener = listen(&config).await?;
+    let listener = listen(&config, &addresses).await?;
     let url = url(&config, &listener);
     serving.at(&url)?;
 
@@ -52,8 +51,12 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
         );
     }
     let orchestrator = orchestrator(&config, &folder, serving.server()).await?;
-    let token = config.api_token.as_ref().map(|token| Token::new(token.reveal()));
-    let api = Api::new(Arc::clone(&orchestrator), token);
+    let wall = Wall {
+        token: config.api_token.as_ref().map(|token| Token::new(token.reveal())),
+        rate: config.rate,
+        patience: config.client_timeout,
+    };
+    let api = Api::new(Arc::clone(&orchestrator), wall);
     let (monologue, format) = (orchestrator.monologue().subscribe(), config.log_format);
     let watching = move || watch::watch(monologue, format);
     thread::Builder::new()
@@ -85,9 +88,31 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+fn open_to_all(config: &Config) -> Failure {
+    Failure::Usage(format!(
+        "AURA_API_HOST={} can be reached from other machines: set AURA_API_TOKEN, or listen on 127.0.0.1.",
+        config.api_host
+    ))
+}
+
+/// The addresses to listen on: the first that can be had is taken. What `localhost` means is up to the machine.
+async fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Failure> {
     let address = authority(&config.api_host, config.api_port);
-    TcpListener::bind(&address).await.map_err(|error| {
+    let found = lookup_host(&address).await;
+    let found: Vec<_> = found
+        .map_err(|error| {
+            Failure::Failed(format!("Cannot listen on {address}: {error}. Choose another host with --host."))
+        })?
+        .collect();
+    if config.api_token.is_none() && !found.iter().all(|at| is_loopback(at.ip())) {
+        return Err(open_to_all(config));
+    }
+    Ok(found)
+}
+
+async fn listen(config: &Config, addresses: &[SocketAddr]) -> Result<TcpListener, Failure> {
+    let address = authority(&config.api_host, config.api_port);
+    TcpListener::bind(addresses).await.map_err(|error| {
         Failure::Failed(format!("Cannot listen on {address}: {error}. Choose another port with --port."))
     })
 }

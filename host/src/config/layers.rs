@@ -10,10 +10,12 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 34] = [
+const SETTINGS: [(&str, &str); 36] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
+    ("AURA_RATE", "100"),
+    ("AURA_CLIENT_TIMEOUT_S", "30"),
     ("AURA_URL", ""),
     ("AURA_DATA", "./.aura"),
     ("AURA_QUEUE", "1024"),
@@ -48,6 +50,10 @@ const SETTINGS: [(&str, &str); 34] = [
 ];
 
 const SECRETS: [&str; 3] = ["AURA_API_TOKEN", "ARANGO_PASS", "OPENAI_API_KEY"];
+
+/// What may hold a password although it does not look like a URL.
+const URLS: [&str; 5] =
+    ["AURA_URL", "ARANGO_HOST", "EXECUTION_SANDBOX_URL", "OLLAMA_HOST", "OPENAI_BASE_URL"];
 
 const MASK: &str = "********";
 
@@ -85,8 +91,9 @@ pub struct Layers(Vec<(Origin, HashMap<String, String>)>);
 
 impl Layers {
     pub fn read(flags: &[Flag]) -> Result<Self, ConfigError> {
-        for (name, _) in flags {
-            check_name(name, "--set")?;
+        for (name, value) in flags {
+            check_name(name, "a flag")?;
+            check_shown(name, value)?;
         }
         Ok(Self(vec![
             (Origin::Flag, flags.iter().cloned().collect()),
@@ -170,12 +177,26 @@ pub fn masked(name: &str, text: String) -> String {
     if SECRETS.contains(&name) && !text.is_empty() {
         return MASK.to_owned();
     }
-    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    // Services may be named without a scheme.
+    let begin = text.find("://").map_or(0, |scheme| scheme + 3);
+    let is_url = begin > 0 || URLS.contains(&name);
+    let rest = &text[begin..];
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     match authority.rfind('@') {
-        Some(end) => format!("{scheme}://{MASK}{}", &rest[end..]),
-        None => text,
+        Some(end) if is_url => format!("{}{MASK}{}", &text[..begin], &rest[end..]),
+        _ => text,
     }
+}
+
+/// All users of a machine can read the command lines of its programs.
+fn check_shown(name: &str, value: &str) -> Result<(), ConfigError> {
+    if masked(name, value.to_owned()) == value {
+        return Ok(());
+    }
+    Err(ConfigError::Unusable(format!(
+        "{name} is given as a flag, where other users of this machine can read it: put the secret into the \
+         environment, {DOT_ENV} or {AURA_TOML}."
+    )))
 }
 
 /// Other programs have their settings in `.env` too, so unknown names are none of our business.
@@ -186,7 +207,21 @@ fn dot_env(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
         }
         other => other.map_err(|error| ConfigError::File(format!("{DOT_ENV}: {error}")))?,
     };
-    lines.collect::<Result<_, _>>().map_err(|error| ConfigError::File(format!("{DOT_ENV}: {error}")))
+    let (mut values, mut line) = (HashMap::new(), "the first line".to_owned());
+    for entry in lines {
+        let (name, value) = entry.map_err(|error| {
+            ConfigError::File(match error {
+                // The line itself may be a secret.
+                dotenvy::Error::LineParse(..) => {
+                    format!("{DOT_ENV}: {line} cannot be read; write NAME='VALUE'")
+                }
+                other => format!("{DOT_ENV}: {other}"),
+            })
+        })?;
+        line = format!("the line after {name}");
+        values.insert(name, value);
+    }
+    Ok(values)
 }
 
 fn aura_toml(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
@@ -194,8 +229,12 @@ fn aura_toml(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
         other => other.map_err(|error| ConfigError::File(format!("{AURA_TOML}: {error}")))?,
     };
-    let table: toml::Table =
-        toml::from_str(&text).map_err(|error| ConfigError::File(format!("{AURA_TOML}: {error}")))?;
+    // The line itself may be a secret.
+    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigError::File(format!("{AURA_TOML}: line {line} cannot be read: {}", error.message()))
+    })?;
     let mut values = HashMap::new();
     for (name, value) in table {
         check_name(&name, AURA_TOML)?;

@@ -7,6 +7,7 @@ mod layers;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +73,10 @@ pub struct Config {
     pub api_host: String,
     pub api_port: u16,
     pub api_token: Option<Secret>,
+    /// Requests a second of one client that is not on this machine.
+    pub rate: Option<NonZeroU32>,
+    /// How slow a client may be.
+    pub client_timeout: Duration,
     /// Where the client commands find a running AURA.
     pub url: String,
     pub data: PathBuf,
@@ -116,7 +121,7 @@ impl Config {
 
     pub fn api_is_loopback(&self) -> bool {
         let host = self.api_host.trim_matches(['[', ']']);
-        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
     }
 
     /// Whether this version can do what is set. Client commands need nothing of it.
@@ -135,17 +140,27 @@ impl Config {
         let api_port =
             parse(layers, "AURA_API_PORT", "use a port from 0 to 65535", |text| text.parse().ok())?;
         let url = match layers.optional("AURA_URL") {
-            Some(_) => parse(layers, "AURA_URL", "use http://HOST:PORT", http_url)?,
+            Some(_) => parse(layers, "AURA_URL", "use http://HOST:PORT", |text| {
+                http_url(text).filter(|url| !url.contains('@'))
+            })?,
             None => format!("http://{}", authority(&client_host(&api_host), api_port)),
         };
         Ok(Self {
             api_host,
             api_port,
-            api_token: layers
-                .optional("AURA_API_TOKEN")
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty())
-                .map(Secret),
+            api_token: token(layers)?,
+            rate: parse(
+                layers,
+                "AURA_RATE",
+                "use 1 to 1000000 requests a second, or off",
+                |text| match text {
+                    "off" => Some(None),
+                    _ => text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= 1_000_000).map(Some),
+                },
+            )?,
+            client_timeout: parse(layers, "AURA_CLIENT_TIMEOUT_S", "use 1 to 600 seconds", |text| {
+                text.parse().ok().filter(|seconds| (1..=600).contains(seconds)).map(Duration::from_secs)
+            })?,
             url,
             data: PathBuf::from(layers.get("AURA_DATA").text),
             mind: mind(layers)?,
@@ -175,6 +190,11 @@ impl Config {
             settings: layers.settings(),
         })
     }
+}
+
+/// Whether this machine alone reaches the address.
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// `HOST:PORT` as it stands in a URL.
@@ -207,6 +227,18 @@ fn parse<T>(
         value: masked(name, text).chars().take(64).collect(),
         origin,
         expected: expected.to_owned(),
+    })
+}
+
+/// What an HTTP header can carry as it is.
+fn token(layers: &Layers) -> Result<Option<Secret>, ConfigError> {
+    if layers.optional("AURA_API_TOKEN").is_none() {
+        return Ok(None);
+    }
+    parse(layers, "AURA_API_TOKEN", "use 1 to 512 visible ASCII characters, without spaces", |text| {
+        let token = text.trim();
+        let valid = (1..=512).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        valid.then(|| Some(Secret(token.to_owned())))
     })
 }
 

@@ -17,3 +17,4 @@ mod scenarios;
 mod traffic;
 mod transfer;
 mod trouble;
+mod wall;

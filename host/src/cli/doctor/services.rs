@@ -78,7 +78,15 @@ struct Ready {
 
 #[derive(Deserialize)]
 struct Dependency {
-    detail: String,
+    state: String,
+    /// Not told by a server that has a token.
+    detail: Option<String>,
+}
+
+impl Dependency {
+    fn told(self) -> String {
+        self.detail.unwrap_or(self.state)
+    }
 }
 
 /// Who serves the folder, and how they are.
@@ -110,7 +118,7 @@ async fn server(Word { place, url }: &Word) -> Diagnosis {
             State::Fail,
             "server",
             format!("{place} is not ready"),
-            format!("Its store: {}. Its sandbox: {}.", store.detail, sandbox.detail),
+            format!("Its store: {}. Its sandbox: {}.", store.told(), sandbox.told()),
         ),
         Err(error) => Diagnosis::bad(
             State::Fail,

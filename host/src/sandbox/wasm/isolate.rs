@@ -285,7 +285,8 @@ pub fn fault(error: &wasmtime::Error, quota: Quota) -> Option<Fault> {
             Stop::Misbehaved(what) => Some(Fault::new(Kind::Internal, format!("the guest sent {what}"))),
             Stop::NoIsolate(why) => {
                 tracing::error!("no isolate could be made: {why}");
-                Some(Fault::new(Kind::SandboxUnavailable, format!("no isolate could be made: {why}")))
+                let text = "no isolate could be made; the server's log says why";
+                Some(Fault::new(Kind::SandboxUnavailable, text))
             }
             Stop::Aborted => None,
         };

@@ -13,7 +13,7 @@ impl From<Error> for StoreError {
     }
 }
 
-/// The error with its cure, in one line.
+/// The error with its cure, in one line. Senders of messages are shown it.
 pub(super) fn explain(error: &Error) -> String {
     let cure = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -28,10 +28,19 @@ pub(super) fn explain(error: &Error) -> String {
         Some(ErrorCode::SystemIoFailure) => {
             "the disk could not be read or written; check it, then start aura again"
         }
-        _ if is_damage(error) => "the image holds a value that cannot be read; restore it from a copy",
-        _ => return error.to_string(),
+        _ => return unexpected(error),
     };
+    // SQLite's own words, which name neither files nor statements.
     format!("{cure} ({error})")
+}
+
+/// What names statements, columns or types is for the log alone.
+fn unexpected(error: &Error) -> String {
+    tracing::error!("the image cannot be used: {error}");
+    if is_damage(error) {
+        return "the image holds a value that cannot be read; restore it from a copy".to_owned();
+    }
+    "the image and this version do not fit; the log says why".to_owned()
 }
 
 fn is_damage(error: &Error) -> bool {

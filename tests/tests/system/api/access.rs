@@ -1,6 +1,7 @@
 //! Who may ask: tokens, addresses, names.
 
 use aura_tests::{Instance, Server};
+use serde_json::json;
 
 use super::{NOWHERE, each, is_problem};
 
@@ -10,7 +11,23 @@ const SHOW_TOKEN: &str = "Show the server's token (AURA_API_TOKEN): Authorizatio
 async fn a_server_with_a_token_answers_only_to_those_who_show_it() {
     let server = Server::start_with(&[NOWHERE, ("AURA_API_TOKEN", "open-sesame")]);
     let client = server.client();
-    let wrong = ["Bearer open", "Bearer open-sesames", "Bearer", "Basic open-sesame", "open-sesame"];
+    let long = format!("Bearer open-sesame{}", "e".repeat(10_000));
+    let wrong = [
+        "Bearer open",
+        "Bearer open-sesames",
+        "Bearer Open-Sesame",
+        "Bearer open-sesame, Bearer open-sesame",
+        "Bearer open-\tsesame",
+        "Bearer\topen-sesame",
+        "Beareropen-sesame",
+        "Bearer ",
+        "Bearer",
+        "",
+        "Bearer öpen-sesame",
+        "Basic open-sesame",
+        "open-sesame",
+        &long,
+    ];
     for path in ["/objects", "/messages", "/events", "/metrics", "/openapi.json", "/nothing/here"] {
         for shown in wrong.map(Some).into_iter().chain([None]) {
             let headers: Vec<_> = shown.into_iter().map(|shown| ("authorization", shown)).collect();
@@ -25,10 +42,18 @@ async fn a_server_with_a_token_answers_only_to_those_who_show_it() {
         "Unauthorized",
         SHOW_TOKEN,
     );
+    let twice = [("authorization", "Bearer open-sesame"), ("authorization", "Bearer open-sesame")];
+    let answer = client.request("GET", "/objects", &twice, Vec::new()).await;
+    is_problem(&answer, 401, "Unauthorized", SHOW_TOKEN);
     for probe in ["/healthz", "/readyz"] {
         assert_eq!(client.get(probe).await.status, 200, "{probe}");
     }
-    for right in ["Bearer open-sesame", "bearer open-sesame"] {
+    let told = client.get("/readyz").await.json();
+    assert_eq!(told["store"], json!({ "state": "ok" }), "strangers are not told what is behind");
+    let shown = [("authorization", "Bearer open-sesame")];
+    let told = client.request("GET", "/readyz", &shown, Vec::new()).await.json();
+    assert_eq!(told["store"], json!({ "state": "ok", "detail": "it answers" }));
+    for right in ["Bearer open-sesame", "bearer open-sesame", "BEARER   open-sesame"] {
         let headers = [("authorization", right), ("host", "aura.example")];
         let answer = client.request("GET", "/objects", &headers, Vec::new()).await;
         assert_eq!(each(&answer.json()["objects"], "id"), ["UvmObjects/nil", "UvmObjects/system"]);
@@ -36,17 +61,34 @@ async fn a_server_with_a_token_answers_only_to_those_who_show_it() {
 
     let listed = server.cli().run(&["object", "list"]);
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), "UvmObjects/nil\nUvmObjects/system\n"));
-    let refused = server.cli().run(&["object", "list", "--set", "AURA_API_TOKEN=open"]);
+    let mut stranger = server.cli().clone();
+    stranger.set("AURA_API_TOKEN", "open");
+    let refused = stranger.run(&["object", "list"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
     assert_eq!(refused.stderr, format!("error: Unauthorized: {SHOW_TOKEN}\n"));
 }
 
 #[test]
 fn serve_refuses_to_be_reached_from_other_machines_without_a_token() {
-    let tokenless: [&[(&str, &str)]; 3] = [&[], &[("AURA_API_TOKEN", "")], &[("AURA_API_TOKEN", " ")]];
+    let tokenless: [&[(&str, &str)]; 2] = [&[], &[("AURA_API_TOKEN", "")]];
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let hosts = [
+        "0.0.0.0",
+        "0",
+        "::",
+        "[::]",
+        "::ffff:0.0.0.0",
+        "::ffff:192.0.2.1",
+        "192.0.2.1",
+        "fe80::1",
+        "aura.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        machine.trim(),
+    ];
     for settings in tokenless {
         let alone = Instance::new(settings);
-        for host in ["0.0.0.0", "::", "aura.example"] {
+        for host in hosts {
             let refused = alone.run(&["serve", "--host", host, "--port", "0"]);
             assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{refused:?}");
             let expected = format!(
