@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::guest_key::guest_key;
 use crate::remap;
 use crate::wasm_target::{self, TARGET};
-use crate::workspace::{Workspace, run, say};
+use crate::workspace::{Workspace, run, say, sha256};
 
 /// Where the guest of this checkout is in the cache, after building it if it is not there.
 pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
@@ -16,8 +16,18 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let key = guest_key(&workspace.root).context("cannot read the guest's sources")?;
     let folder = workspace.cache.join("guest").join(key);
     let component = folder.join("python.wasm");
+    let digest = folder.join("python.wasm.sha256");
     if component.exists() {
-        return Ok(component);
+        let found = sha256(&component)?;
+        match fs::read_to_string(&digest) {
+            Ok(built) if built == found => return Ok(component),
+            Ok(_) => say("the guest is not what was built: building it again"),
+            // One of before digests were kept.
+            Err(_) => {
+                fs::write(digest, found)?;
+                return Ok(component);
+            }
+        }
     }
     wasm_target::ensure(workspace)?;
     say("building the guest: Python for WebAssembly (about 4 minutes on two cores)");
@@ -30,6 +40,9 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let partial = folder.join("python.wasm.partial");
     fs::copy(built, &partial)?;
+    // Whatever is interrupted, no guest lies beside the digest of another.
+    let _ = fs::remove_file(&component);
+    fs::write(digest, sha256(&partial)?)?;
     fs::rename(partial, &component)?;
     Ok(component)
 }

@@ -3,10 +3,12 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
 /// The checkout this task runner belongs to, and the folder for everything worth keeping between checkouts.
 pub struct Workspace {
@@ -77,6 +79,13 @@ pub fn folder(variable: &str) -> Option<PathBuf> {
 /// The user's setting, if it is not empty.
 pub fn setting(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+/// In lower-case hexadecimal.
+pub fn sha256(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Announces a step on stderr.

@@ -10,6 +10,7 @@ mod determinism;
 mod doctor;
 mod durability;
 mod events;
+mod image;
 mod limits;
 mod replay;
 mod scenario;

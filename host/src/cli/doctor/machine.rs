@@ -9,7 +9,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::{Diagnosis, State};
 use crate::cli::parts;
 use crate::config::Config;
-use crate::sandbox::wasm::{LoadError, is_compiled, sees_written_pages};
+use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
 
 /// Below this, images grow into trouble soon.
 const LITTLE: u64 = 1 << 30;
@@ -76,12 +76,15 @@ pub fn guest(config: &Config) -> Diagnosis {
             return Diagnosis::bad(State::Fail, GUEST, failure.to_string(), cure);
         }
     };
-    match is_compiled(&path, &config.cache, &policy) {
-        Ok(true) => Diagnosis::ok(GUEST, format!("{shown}, compiled for this machine")),
-        Ok(false) => Diagnosis::bad(
+    match find(&path, &config.cache, &policy) {
+        Ok((guest, Some(image))) => {
+            let found = format!("{shown} (SHA-256 {guest}), compiled for this machine (SHA-256 {image})");
+            Diagnosis::ok(GUEST, found)
+        }
+        Ok((guest, None)) => Diagnosis::bad(
             State::Warn,
             GUEST,
-            format!("{shown}, not compiled for this machine yet"),
+            format!("{shown} (SHA-256 {guest}), not compiled for this machine yet"),
             "The first start does it, which takes some seconds.",
         ),
         Err(LoadError::NotBuilt(_)) => Diagnosis::bad(
@@ -93,6 +96,10 @@ pub fn guest(config: &Config) -> Diagnosis {
                 None => "Run `cargo xtask guest`.",
             },
         ),
+        Err(LoadError::Exposed(folder)) => {
+            let error = LoadError::Exposed(folder);
+            Diagnosis::bad(State::Fail, GUEST, format!("{shown} cannot be used"), error.to_string())
+        }
         Err(error) => {
             Diagnosis::bad(State::Fail, GUEST, format!("{shown}: {error}"), "Run `cargo xtask guest` again.")
         }

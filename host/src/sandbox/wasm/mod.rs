@@ -125,11 +125,15 @@ impl WasmSandbox {
     }
 }
 
-/// Whether the guest is compiled for this machine already, so that [`WasmSandbox::load`] takes no time. Makes
-/// nothing.
-pub fn is_compiled(guest: &Path, cache: &Path, policy: &Policy) -> Result<bool, LoadError> {
+/// The digest of the guest, and of what it was compiled to for this machine, if it was, so that
+/// [`WasmSandbox::load`] takes no time. Makes nothing.
+pub fn find(
+    guest: &Path,
+    cache: &Path,
+    policy: &Policy,
+) -> Result<(Digest, Option<Digest>), LoadError> {
     let (engine, config_digest) = engine::engine(1, policy)?;
-    image::is_made(&engine, &config_digest, guest, cache)
+    image::find(&engine, &config_digest, guest, cache)
 }
 
 /// What a run left behind, however it ended.
