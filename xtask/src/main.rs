@@ -3,6 +3,7 @@
 mod bench;
 mod debian;
 mod first_contact;
+mod fuzz;
 mod guest;
 mod guest_key;
 mod http;
@@ -12,6 +13,7 @@ mod prerequisites;
 mod remap;
 mod service;
 mod test;
+mod venv;
 mod wasm_target;
 mod workspace;
 
@@ -31,6 +33,8 @@ cargo xtask COMMAND
   guard                   measure the guard on the corpora of attacks and of harmless methods
                           and write tests/corpus/TABLE.md
   lint                    formatting, clippy, licences and sources of dependencies
+  fuzz-api [ARGS]         ask the API what its description makes possible, and check the answers
+                          (ARGS go to Schemathesis)
   bench [NAMES]           run the benchmarks, all or those named
   guest                   build the WebAssembly guest and print where it is
   mind                    serve the small pinned model until Ctrl-C
@@ -61,6 +65,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ("test", filters) => test::run_tests(&workspace, filters),
         ("bench", names) => bench::run_benches(&workspace, names),
         ("guard", []) => test::measure_guard(&workspace),
+        ("fuzz-api", args) => fuzz::run_all(&workspace, args),
         ("lint", []) => lint::run_all(&workspace),
         ("guest", []) => {
             println!("{}", guest::ensure(&workspace)?.display());

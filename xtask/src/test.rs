@@ -6,20 +6,21 @@ use anyhow::Result;
 
 use crate::mind::llama::{self, Served};
 use crate::workspace::{Workspace, has_cargo_tool, run, say, setting};
-use crate::{guest, prerequisites};
+use crate::{fuzz, guest, prerequisites};
 
 pub fn run_tests(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     prerequisites::check(workspace)?;
     guest::ensure(workspace)?;
     say("building AURA and its tests");
-    run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    run(workspace.cargo().args(["build", "--locked", "--workspace", "--bins", "--tests"]))?;
     say("examples in the documentation");
-    let documentation = run(workspace.cargo().args(["test", "--workspace", "--doc", "--quiet"]));
+    let documentation = run(workspace.cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]));
+    let requests = fuzz::run_quick(workspace);
 
     let mut tests = runner(workspace, args);
     let _mind = real_model(workspace, &mut tests);
     say("tests");
-    run(&mut tests).and(documentation)?;
+    run(&mut tests).and(documentation).and(requests)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -35,14 +36,14 @@ pub fn measure_guard(workspace: &Workspace) -> Result<ExitCode> {
 fn runner(workspace: &Workspace, args: &[String]) -> Command {
     let mut cargo = workspace.cargo();
     if has_cargo_tool("nextest") {
-        cargo.args(["nextest", "run", "--workspace"]).args(args);
+        cargo.args(["nextest", "run", "--locked", "--workspace"]).args(args);
         if args.is_empty() {
             // What needs something that is not here is named one by one.
             cargo.env("NEXTEST_FINAL_STATUS_LEVEL", "skip");
         }
     } else {
         say("no cargo-nextest, so plain `cargo test` (cargo install --locked cargo-nextest)");
-        cargo.args(["test", "--workspace", "--tests", "--no-fail-fast"]).args(args);
+        cargo.args(["test", "--locked", "--workspace", "--tests", "--no-fail-fast"]).args(args);
     }
     cargo
 }

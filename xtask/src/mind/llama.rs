@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
 
 use crate::http::answers;
 use crate::service::{Service, free_port};
-use crate::workspace::{Workspace, capture, say};
+use crate::venv::{self, pip};
+use crate::workspace::{Workspace, capture, say, sha256};
 
 pub const MODEL: &str = "qwen2.5-coder-1.5b-instruct-q4_k_m";
 const SHA256: &str = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046";
@@ -35,7 +35,7 @@ pub fn serve(workspace: &Workspace) -> Result<Served> {
     fs::create_dir_all(&folder)?;
     let lock = workspace.lock("mind")?;
     let sources = workspace.root.join("xtask/src/mind");
-    let python = ensure_python(&folder, &sources)?;
+    let python = venv::ensure(&folder, &sources.join("requirements.txt"), "llama.cpp's server (34 MB)")?;
     let model = ensure_model(&folder, &python)?;
     drop(lock);
 
@@ -53,28 +53,6 @@ pub fn serve(workspace: &Workspace) -> Result<Served> {
     let url = format!("http://127.0.0.1:{port}/v1");
     say(&format!("mind: {MODEL} at {url}"));
     Ok(Served { url, service })
-}
-
-/// A Python of its own, with the pinned server installed.
-fn ensure_python(folder: &Path, sources: &Path) -> Result<PathBuf> {
-    let requirements = sources.join("requirements.txt");
-    let venv = folder.join("venv");
-    let python = venv.join("bin/python");
-    let installed = venv.join("requirements.txt");
-    let wanted = fs::read(&requirements)?;
-    if fs::read(&installed).is_ok_and(|content| content == wanted) {
-        return Ok(python);
-    }
-    say("mind: installing llama.cpp's server (34 MB)");
-    capture(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).context(
-        "Python cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv",
-    )?;
-    capture(
-        pip(&python).args(["install", "--require-hashes", "--only-binary=:all:", "-r"]).arg(requirements),
-    )
-    .context("pip cannot install llama.cpp's server; is the Python package index reachable?")?;
-    fs::write(installed, wanted)?;
-    Ok(python)
 }
 
 fn ensure_model(folder: &Path, python: &Path) -> Result<PathBuf> {
@@ -128,16 +106,4 @@ fn join_parts(folder: &Path, python: &Path, joined: &Path) -> Result<()> {
     bar.finish_and_clear();
     fs::remove_dir_all(scratch)?;
     Ok(output.flush()?)
-}
-
-fn pip(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]);
-    command
-}
-
-fn sha256(path: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(format!("{:x}", hash.finalize()))
 }
