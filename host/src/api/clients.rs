@@ -20,14 +20,11 @@ pub struct Client(IpAddr);
 impl Client {
     /// None: it is on this machine.
     pub fn at(address: IpAddr) -> Option<Self> {
-        match address.to_canonical() {
-            local if local.is_loopback() => None,
-            IpAddr::V6(address) => {
-                let network = u128::from(address) >> 64 << 64;
-                Some(Self(Ipv6Addr::from(network).into()))
-            }
-            address @ IpAddr::V4(_) => Some(Self(address)),
-        }
+        let address = address.to_canonical();
+        (!address.is_loopback()).then_some(match address {
+            IpAddr::V4(_) => Self(address),
+            IpAddr::V6(address) => Self(Ipv6Addr::from(u128::from(address) >> 64 << 64).into()),
+        })
     }
 }
 

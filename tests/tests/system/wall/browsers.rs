@@ -71,8 +71,9 @@ async fn browsers_are_given_no_leave_to_ask_from_elsewhere() {
         let read = server.client().request("GET", "/objects", &[("origin", origin), shown], Vec::new()).await;
         assert_eq!(read.status, 200, "{}", read.text);
         for answer in [preflight, read] {
-            let mut names = answer.headers.keys().map(|name| name.as_str());
-            assert!(!names.any(|name| name.starts_with("access-control-")), "{:?}", answer.headers);
+            let mut names = answer.headers.keys();
+            let granted = names.any(|name| name.as_str().starts_with("access-control-"));
+            assert!(!granted, "{:?}", answer.headers);
         }
     }
 }

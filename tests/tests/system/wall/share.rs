@@ -1,5 +1,6 @@
 //! What one client takes leaves enough for the others.
 
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use aura_tests::Server;
@@ -73,17 +74,17 @@ fn one_client_cannot_take_all_connections() {
         let mut wire = Wire::at(&elsewhere);
         wire.say(probe);
         // Until it is answered it may not be counted yet.
-        std::io::Read::read_exact(&mut wire.0, &mut [0; 12]).expect("an answer");
+        wire.0.read_exact(&mut [0; 12]).expect("an answer");
         held.push(wire);
     }
     let mut beyond = Wire::at(&elsewhere);
-    let _ = std::io::Write::write_all(&mut beyond.0, probe.as_bytes());
+    let _ = beyond.0.write_all(probe.as_bytes());
     assert_eq!(beyond.rest(), "", "it is closed at once");
     assert_eq!(status(&asked(server.client().address())), "200", "others get through");
     drop(held);
     loop {
         let mut again = Wire::at(&elsewhere);
-        let _ = std::io::Write::write_all(&mut again.0, ASK.as_bytes());
+        let _ = again.0.write_all(ASK.as_bytes());
         if status(&again.rest()) == "200" {
             break;
         }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::Shutdown;
-use std::thread::sleep;
 use std::time::Duration;
 
 use aura_tests::Server;
@@ -16,30 +15,17 @@ fn impatient() -> Server {
 }
 
 /// Sends one byte after the other until the server has had enough.
-fn drip(wire: &Wire) {
-    let mut stream = &wire.0;
-    let mut sent = Duration::ZERO;
-    while stream.write_all(b"x").is_ok() && sent < PATIENCE {
-        sleep(Duration::from_millis(50));
-        sent += Duration::from_millis(50);
-        if stream.peek_closed() {
-            return;
+fn drip(wire: &mut Wire) {
+    let stream = &mut wire.0;
+    let pause = Duration::from_millis(50);
+    stream.set_read_timeout(Some(pause)).expect("a timeout");
+    for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
+        // Nothing to be read within the pause means that it still listens.
+        if stream.write_all(b"x").is_err() || stream.peek(&mut [0]).is_ok() {
+            break;
         }
     }
-}
-
-trait Peek {
-    /// Whether the server has answered or hung up.
-    fn peek_closed(&self) -> bool;
-}
-
-impl Peek for &std::net::TcpStream {
-    fn peek_closed(&self) -> bool {
-        self.set_nonblocking(true).expect("a mode");
-        let seen = self.peek(&mut [0]);
-        self.set_nonblocking(false).expect("a mode");
-        seen.is_ok() || seen.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
-    }
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
 }
 
 #[test]
@@ -47,7 +33,7 @@ fn a_head_that_does_not_end_is_not_waited_for() {
     let server = impatient();
     let mut wire = Wire::to(&server);
     wire.say("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: ");
-    drip(&wire);
+    drip(&mut wire);
     assert_eq!(wire.rest(), "");
 }
 
@@ -56,7 +42,7 @@ fn a_body_that_does_not_end_is_answered_all_the_same() {
     let server = impatient();
     let mut wire = Wire::to(&server);
     wire.say("POST /message HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n");
-    drip(&wire);
+    drip(&mut wire);
     let answer = wire.rest();
     assert_eq!(status(&answer), "408", "{answer}");
     assert!(answer.contains(r#""detail":"The body did not arrive within 1 seconds.""#), "{answer}");
