@@ -21,6 +21,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
+    if let Some(done) = cli.alone() {
+        return done;
+    }
     let config = Config::load(&cli.flags())?;
     start_log(&config)?;
     let runtime = Runtime::new()

@@ -109,12 +109,16 @@ async fn store(api: &Api) -> Dependency {
 
 /// Has a fresh isolate read a smallest body.
 async fn sandbox(api: &Api) -> Dependency {
+    let detail = match api.orchestrator.sandbox().check() {
+        Ok(detail) => detail,
+        Err(detail) => return Dependency::new(Condition::Unavailable, detail),
+    };
     let source = match Source::parse("pass") {
         Ok(source) => source,
         Err(error) => return Dependency::new(Condition::Unavailable, error.to_string()),
     };
     match timeout(PATIENCE, api.orchestrator.audit(source)).await {
-        Ok(Ok(Verdict::Accepted)) => Dependency::new(Condition::Ok, "a fresh isolate works"),
+        Ok(Ok(Verdict::Accepted)) => Dependency::new(Condition::Ok, detail),
         Ok(Ok(Verdict::Rejected(_))) => {
             Dependency::new(Condition::Unavailable, "it rejects the smallest body")
         }

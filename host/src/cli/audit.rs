@@ -13,7 +13,6 @@ use crate::api::AuditReport;
 use crate::audit::{BUILT_IN, frame, rules, sarif};
 use crate::config::Config;
 use crate::object::{Finding, Source};
-use crate::sandbox::Sandbox;
 
 #[derive(Args)]
 pub struct Options {
@@ -46,7 +45,6 @@ pub async fn audit(config: &Config, options: &Options) -> Result<(), Failure> {
     if let Some(rule) = &options.explain {
         return explain(rule);
     }
-    config.check_parts()?;
     let Some(file) = &options.file else { return policy(config) };
     let source = read_source(file)?;
     let sandbox = parts::sandbox(config).await?;

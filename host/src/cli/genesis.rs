@@ -15,7 +15,6 @@ struct Created {
 }
 
 pub async fn genesis(config: &Config, output: Output) -> Result<(), Failure> {
-    config.check_parts()?;
     let folder = DataFolder::open(&config.data)?;
     let created = parts::store(config, &folder).await?.genesis().await?;
     if output.json {

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! `serve`, `genesis`, `doctor`, `export`, `import`, `copy`, `audit`, `mind` and most of `replay` do their work in this
+//! `serve`, `genesis`, `doctor`, `export`, `import`, `copy`, `audit`, `sandbox`, `mind` and most of `replay` do their work in this
 //! process; all other commands speak to a running AURA over HTTP.
 
 mod audit;
@@ -21,6 +21,7 @@ mod provenance;
 mod regenerate;
 mod repl;
 mod replay;
+mod sandbox;
 mod send;
 mod serve;
 mod term;
@@ -95,6 +96,9 @@ enum Command {
     /// List, show, install and restore methods
     #[command(subcommand)]
     Method(methods::Command),
+    /// Serve isolates from a process of their own, or run a body in one
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
     /// Speak to the mind directly
     #[command(subcommand)]
     Mind(mind::Command),
@@ -123,6 +127,14 @@ impl Cli {
         flags
     }
 
+    /// What has its process for itself: no settings are read for it, and no thread is started.
+    pub fn alone(&self) -> Option<Result<(), Failure>> {
+        match &self.command {
+            Command::Sandbox(sandbox::Command::Confined(options)) => Some(sandbox::serve_confined(options)),
+            _ => None,
+        }
+    }
+
     pub async fn run(self, config: Config) -> Result<(), Failure> {
         match self.command {
             Command::Serve(_) => serve::serve(config).await,
@@ -137,6 +149,7 @@ impl Cli {
             Command::Audit(options) => audit::audit(&config, &options).await,
             Command::Object(command) => objects::run(&config, command).await,
             Command::Method(command) => methods::run(&config, command).await,
+            Command::Sandbox(command) => sandbox::run(&config, command).await,
             Command::Mind(command) => mind::run(&config, command).await,
         }
     }
@@ -144,15 +157,19 @@ impl Cli {
 
 /// Sends the log to stderr.
 pub fn start_log(config: &Config) -> Result<(), Failure> {
+    start_log_as(&config.log, config.log_format, config.no_color)
+}
+
+fn start_log_as(filter: &str, format: LogFormat, no_color: bool) -> Result<(), Failure> {
     use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
 
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|error| Failure::Usage(format!("AURA_LOG='{}' is not valid: {error}", config.log)))?;
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Failure::Usage(format!("AURA_LOG='{filter}' is not valid: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log_format {
+    match format {
         LogFormat::Json => log.json().init(),
-        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal() && !config.no_color).init(),
+        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal() && !no_color).init(),
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Builds the parts of AURA from the configuration.
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 
@@ -13,10 +14,14 @@ use crate::audit::Policy;
 use crate::config::{Config, StoreConfig};
 use crate::mind::{self, Mind};
 use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
-use crate::sandbox::{Workers, parallel_runs};
+use crate::sandbox::remote::RemoteSandbox;
+use crate::sandbox::{Sandbox, Workers, parallel_runs};
 use crate::store::Store;
 use crate::store::arango::ArangoStore;
 use crate::store::sqlite::SqliteStore;
+
+/// How long to wait for a sandbox that may be starting.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The image, made if it is missing.
 pub async fn store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, Failure> {
@@ -67,20 +72,41 @@ pub fn workers() -> Result<Workers, Failure> {
         .map_err(|error| Failure::Failed(format!("Cannot start the threads for isolates: {error}")))
 }
 
-pub async fn sandbox(config: &Config) -> Result<WasmSandbox, Failure> {
+/// Where runs are made: in this process, or in those that EXECUTION_SANDBOX_URL names.
+pub async fn sandbox(config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
+    if config.sandboxes.is_empty() {
+        return Ok(Arc::new(isolates(config).await?));
+    }
+    let addresses = config.sandboxes.clone();
+    let waiting = |why: &str| tell(&format!("Waiting for the sandbox: {why}."));
+    let connected = blocking(move || RemoteSandbox::connect(addresses, PATIENCE, waiting)).await?;
+    Ok(Arc::new(connected.map_err(|why| {
+        Failure::Unreachable(format!(
+            "No sandbox answers: {why}. Start one with `aura sandbox serve`, or leave EXECUTION_SANDBOX_URL empty."
+        ))
+    })?))
+}
+
+/// Isolates in this process.
+pub async fn isolates(config: &Config) -> Result<WasmSandbox, Failure> {
     let guest = guest(config)?;
     let (cache, policy) = (config.cache.clone(), policy(config)?);
-    let loaded = blocking(move || WasmSandbox::load_with(&guest, &cache, &policy, &Steps::default())).await?;
+    let loaded = blocking(move || WasmSandbox::load_with(&guest, &cache, &policy, &Steps::default(), || ())).await?;
     loaded.map_err(|error| Failure::Unreachable(error.to_string()))
 }
 
 /// What method bodies may use.
 pub fn policy(config: &Config) -> Result<Policy, Failure> {
-    let Some(path) = &config.policy else { return Ok(Policy::built_in()) };
+    read_policy(config.policy.as_deref())
+}
+
+/// The policy in a file, or the built-in one.
+pub fn read_policy(path: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = path else { return Ok(Policy::built_in()) };
     Policy::read(path).map_err(|error| Failure::Usage(format!("AURA_POLICY: {error}")))
 }
 
-fn guest(config: &Config) -> Result<PathBuf, Failure> {
+pub fn guest(config: &Config) -> Result<PathBuf, Failure> {
     let path = config.guest_path();
     if path.is_file() {
         return Ok(path);

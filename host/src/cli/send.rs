@@ -48,7 +48,7 @@ pub struct Content {
     kwargs: Json,
 }
 
-fn array(text: &str) -> Result<Json, String> {
+pub fn array(text: &str) -> Result<Json, String> {
     Json::parse(text.trim().to_owned()).and_then(Json::into_array).map_err(|error| error.to_string())
 }
 

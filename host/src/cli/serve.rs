@@ -33,7 +33,6 @@ pub struct Options {
 }
 
 pub async fn serve(config: Config) -> Result<(), Failure> {
-    config.check_parts()?;
     if !config.api_is_loopback() && config.api_token.is_none() {
         return Err(open_to_all(&config));
     }
@@ -138,7 +137,7 @@ async fn orchestrator(
     let lease = store.join(server, config.lease).await?;
     Ok(Orchestrator::new(Parts {
         store,
-        sandbox: Arc::new(sandbox),
+        sandbox,
         mind,
         workers,
         quota: config.quota,

@@ -19,8 +19,7 @@ use super::parts;
 use super::term::{bytes_bar, count, print, spin, spinner, tell, unless_interrupted};
 use crate::config::Config;
 use crate::object::{Digest, Fault, Invocation, Method};
-use crate::sandbox::wasm::WasmSandbox;
-use crate::sandbox::{Sandbox as _, Verdict, Workers};
+use crate::sandbox::{Sandbox, Verdict, Workers};
 use crate::store::{Entry, Imported, Store, StoreError};
 
 /// Entries on their way between store and file.
@@ -45,7 +44,6 @@ pub struct Import {
 }
 
 pub async fn export(config: &Config, options: Export) -> Result<(), Failure> {
-    config.check_parts()?;
     let store = parts::image(config).await?;
     if options.file == Path::new("-") {
         let sent = write(&*store, io::stdout().lock()).await.map_err(|failure| match failure {
@@ -114,7 +112,6 @@ async fn write(store: &dyn Store, to: impl Write) -> Result<Imported, WriteFailu
 }
 
 pub async fn import(config: &Config, options: Import) -> Result<(), Failure> {
-    config.check_parts()?;
     let from = open(&options.file)?;
     let shown = from.shown.clone();
     // What is no export is refused before there is an image.
@@ -178,7 +175,7 @@ fn open(path: &Path) -> Result<Source, Failure> {
 
 /// Reads methods as the audit does: what comes from a file is as foreign as what the mind writes.
 struct Auditor {
-    sandbox: Arc<WasmSandbox>,
+    sandbox: Arc<dyn Sandbox>,
     workers: Workers,
     runtime: Handle,
     /// Bodies that were accepted.
@@ -187,7 +184,7 @@ struct Auditor {
 
 impl Auditor {
     async fn new(config: &Config) -> Result<Self, Failure> {
-        let (sandbox, workers) = (Arc::new(parts::sandbox(config).await?), parts::workers()?);
+        let (sandbox, workers) = (parts::sandbox(config).await?, parts::workers()?);
         Ok(Self { sandbox, workers, runtime: Handle::current(), accepted: HashSet::new() })
     }
 

@@ -18,6 +18,7 @@ use layers::{Layers, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Budget, Quota, QuotaOverride};
+use crate::sandbox::remote::Address;
 use crate::store::arango::ArangoConfig;
 
 #[derive(Debug, Error)]
@@ -99,7 +100,8 @@ pub struct Config {
     /// What the convention `NO_COLOR` asks for.
     pub no_color: bool,
     pub store: StoreConfig,
-    sandbox_url: Option<String>,
+    /// Where the sandboxes are; none: in this process.
+    pub sandboxes: Vec<Address>,
     settings: Vec<Setting>,
 }
 
@@ -120,19 +122,7 @@ impl Config {
     }
 
     pub fn api_is_loopback(&self) -> bool {
-        let host = self.api_host.trim_matches(['[', ']']);
-        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
-    }
-
-    /// Whether this version can do what is set. Client commands need nothing of it.
-    pub fn check_parts(&self) -> Result<(), ConfigError> {
-        if self.sandbox_url.is_some() {
-            return Err(ConfigError::Unusable(
-                "EXECUTION_SANDBOX_URL is set: this version runs isolates only in its own process. Leave it empty."
-                    .into(),
-            ));
-        }
-        Ok(())
+        is_loopback_host(&self.api_host)
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
@@ -186,7 +176,7 @@ impl Config {
             })?,
             no_color: layers.optional("NO_COLOR").is_some(),
             store: store(layers)?,
-            sandbox_url: layers.optional("EXECUTION_SANDBOX_URL"),
+            sandboxes: sandboxes(layers)?,
             settings: layers.settings(),
         })
     }
@@ -195,6 +185,12 @@ impl Config {
 /// Whether this machine alone reaches the address.
 pub fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// Whether a host is reached from this machine alone.
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
 }
 
 /// `HOST:PORT` as it stands in a URL.
@@ -336,6 +332,15 @@ fn fuel_per_hour(layers: &Layers) -> Result<Option<u64>, ConfigError> {
         .fuel_per_hour)
 }
 
+/// Empty: none.
+fn sandboxes(layers: &Layers) -> Result<Vec<Address>, ConfigError> {
+    if layers.optional("EXECUTION_SANDBOX_URL").is_none() {
+        return Ok(Vec::new());
+    }
+    let expected = "use unix:/PATH or http://HOST:PORT/execute, several separated by commas";
+    parse(layers, "EXECUTION_SANDBOX_URL", expected, Address::parse_all)
+}
+
 fn cache(layers: &Layers) -> Result<PathBuf, ConfigError> {
     let cache = layers.get("AURA_CACHE").text;
     if cache.is_empty() {
@@ -396,6 +401,12 @@ mod tests {
                 "AURA_FUEL='0' (environment) is not valid: fuel must be between 1 and 1000000000000",
             ),
             ("AURA_MIND", "gpt", "AURA_MIND='gpt' (environment) is not valid: use ollama or openai"),
+            (
+                "EXECUTION_SANDBOX_URL",
+                "unix:/run/a.sock,b.sock",
+                "EXECUTION_SANDBOX_URL='unix:/run/a.sock,b.sock' (environment) is not valid: use unix:/PATH or \
+                 http://HOST:PORT/execute, several separated by commas",
+            ),
             ("AURA_URL", "ftp://x", "AURA_URL='ftp://x' (environment) is not valid: use http://HOST:PORT"),
         ] {
             let error = config(&Layers::for_test(&[], &[(name, value)], &[], &[])).unwrap_err();

@@ -35,6 +35,9 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(64);
 /// Attempts that may be lost to a store that was away for a moment.
 const ABSENCES: u32 = 7;
 
+/// Attempts that may be lost to a sandbox.
+const BREAKDOWNS: u32 = 1;
+
 /// The longest pause between two looks at a message of another server.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -54,6 +57,7 @@ pub(super) struct Cycle {
     contended: BTreeSet<ObjectId>,
     late: u32,
     away: u32,
+    broken: u32,
     said_resolved: bool,
     trace: Trace,
 }
@@ -108,6 +112,7 @@ impl Cycle {
             contended: BTreeSet::new(),
             late: 0,
             away: 0,
+            broken: 0,
             said_resolved: false,
             trace: Trace::default(),
         }
@@ -170,6 +175,12 @@ impl Cycle {
                 // As at a commit.
                 Err(fault) if fault.kind == Kind::StoreUnavailable => {
                     self.lost(StoreError::Unavailable(fault.message)).await?;
+                    continue;
+                }
+                // Nothing of it was committed, so it can be made again, in another sandbox if there is one.
+                Err(fault) if fault.kind == Kind::SandboxUnavailable && self.broken < BREAKDOWNS => {
+                    self.broken += 1;
+                    tracing::warn!("an attempt was lost: {}", fault.message);
                     continue;
                 }
                 judgement => judgement?,

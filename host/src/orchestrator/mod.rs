@@ -125,6 +125,10 @@ impl Orchestrator {
         &self.parts.store
     }
 
+    pub fn sandbox(&self) -> &Arc<dyn Sandbox> {
+        &self.parts.sandbox
+    }
+
     pub fn mind(&self) -> &Arc<dyn Mind> {
         &self.parts.mind
     }

@@ -1,8 +1,10 @@
 //! Where method bodies run: one fresh isolate a run.
 //!
 //! [`Sandbox`] is what the orchestrator knows; both calls block and belong on the threads of [`Workers`]. The
-//! implementation is the WebAssembly guest on wasmtime.
+//! implementation is the WebAssembly guest on wasmtime, in this process or in one of its own.
 
+pub mod confine;
+pub mod remote;
 pub mod wasm;
 mod workers;
 
@@ -111,6 +113,11 @@ pub trait Sandbox: std::marker::Send + Sync + 'static {
     /// Reads a body's syntax tree in a fresh isolate. Blocks. A body too large to be read within the audit's limits is
     /// rejected. `Err`: the sandbox failed.
     fn audit(&self, source: &Source) -> Result<Verdict, Fault>;
+
+    /// Whether runs can be made now, and what there is to say of it. Does not block.
+    fn check(&self) -> Result<String, String> {
+        Ok("a fresh isolate works".to_owned())
+    }
 
     /// The stack a thread needs to call into the sandbox, without nested sends.
     fn stack_bytes(&self) -> usize {

@@ -122,17 +122,6 @@ pub fn kernel() -> Diagnosis {
     )
 }
 
-/// Settings that this version cannot do anything with.
-pub fn settings(config: &Config) -> Option<Diagnosis> {
-    let error = config.check_parts().err()?;
-    Some(Diagnosis::bad(
-        State::Fail,
-        "settings",
-        "they ask for what this version does not have",
-        error.to_string(),
-    ))
-}
-
 /// Whether strangers could send messages.
 pub fn reach(config: &Config) -> Diagnosis {
     let host = &config.api_host;

@@ -1,6 +1,7 @@
 //! `aura doctor`: what is set, what works, and what cures what does not. It changes nothing.
 
 mod machine;
+mod sandboxes;
 mod services;
 
 use std::io::{self, IsTerminal as _};
@@ -77,10 +78,13 @@ pub async fn doctor(config: &Config, output: Output) -> Result<(), Failure> {
 
 async fn examine(config: &Config) -> Result<Vec<Diagnosis>, Failure> {
     let here = config.clone();
-    let guest = parts::blocking(move || machine::guest(&here));
+    let isolates = parts::blocking(move || match here.sandboxes.as_slice() {
+        [] => vec![machine::guest(&here), machine::kernel()],
+        sandboxes => sandboxes::check(sandboxes),
+    });
     let folder = DataFolder::at(&config.data);
-    let mut checks = vec![machine::folder(&config.data), guest.await?, machine::kernel()];
-    checks.extend(machine::settings(config));
+    let mut checks = vec![machine::folder(&config.data)];
+    checks.extend(isolates.await?);
     checks.extend(services::store(config, &folder).await?);
     checks.push(services::mind(config).await);
     checks.push(machine::reach(config));

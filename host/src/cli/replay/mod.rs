@@ -74,8 +74,7 @@ struct Replayer {
 
 impl Replayer {
     async fn new(config: &Config, scope: Scope) -> Result<Self, Failure> {
-        config.check_parts()?;
-        let sandbox = Arc::new(parts::sandbox(config).await?);
+        let sandbox = parts::sandbox(config).await?;
         Ok(Self { sandbox, workers: parts::workers()?, scope })
     }
 

@@ -61,15 +61,17 @@ pub struct WasmSandbox {
 impl WasmSandbox {
     /// Loads the guest with the built-in policy.
     pub fn load(guest: &Path, cache: &Path, progress: &dyn Progress) -> Result<Self, LoadError> {
-        Self::load_with(guest, cache, &Policy::built_in(), progress)
+        Self::load_with(guest, cache, &Policy::built_in(), progress, || ())
     }
 
     /// Loads the guest; the first time for this guest, policy and machine that takes its snapshot and compiles it.
+    /// `before_threads` is done when all is there but the threads.
     pub fn load_with(
         guest: &Path,
         cache: &Path,
         policy: &Policy,
         progress: &dyn Progress,
+        before_threads: impl FnOnce(),
     ) -> Result<Self, LoadError> {
         // Every run may nest to the full depth.
         let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
@@ -79,7 +81,9 @@ impl WasmSandbox {
         let mut linker = Linker::new(&engine);
         isolate::link(&mut linker)?;
         let pre = bindings::PythonPre::new(linker.instantiate_pre(&image.component)?)?;
-        let ready = Ready::start(pre, &image.path, READY)?;
+        let ready = Ready::new(pre, &image.path, READY)?;
+        before_threads();
+        let ready = ready.start()?;
         let weak = engine.weak();
         thread::Builder::new().name("epoch".to_owned()).spawn(move || {
             while let Some(engine) = weak.upgrade() {

@@ -41,11 +41,16 @@ struct Shelves {
 }
 
 impl Ready {
-    pub fn start(pre: PythonPre<State>, image: &Path, capacity: usize) -> wasmtime::Result<Arc<Self>> {
+    pub fn new(pre: PythonPre<State>, image: &Path, capacity: usize) -> wasmtime::Result<Self> {
         let mut ready =
             Self { pre, written: Vec::new(), shelves: Mutex::default(), changed: Condvar::new(), capacity };
         ready.written = ready.rehearse(image)?;
-        let ready = Arc::new(ready);
+        Ok(ready)
+    }
+
+    /// Starts the thread.
+    pub fn start(self) -> wasmtime::Result<Arc<Self>> {
+        let ready = Arc::new(self);
         let weak = Arc::downgrade(&ready);
         thread::Builder::new().name("ready".to_owned()).spawn(move || keep(&weak))?;
         Ok(ready)
