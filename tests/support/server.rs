@@ -76,7 +76,7 @@ impl Instance {
         Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(args).current_dir(self.folder()).env_clear();
         for name in KEPT {
@@ -154,6 +154,11 @@ impl Server {
 
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// The command line, speaking to this server.

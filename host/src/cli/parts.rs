@@ -20,8 +20,8 @@ use crate::store::Store;
 use crate::store::arango::ArangoStore;
 use crate::store::sqlite::SqliteStore;
 
-/// How long to wait for a sandbox that may be starting.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a command waits for a sandbox that may be starting.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The image, made if it is missing.
 pub async fn store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, Failure> {
@@ -74,12 +74,16 @@ pub fn workers() -> Result<Workers, Failure> {
 
 /// Where runs are made: in this process, or in those that EXECUTION_SANDBOX_URL names.
 pub async fn sandbox(config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
+    sandbox_within(PATIENCE, config).await
+}
+
+pub async fn sandbox_within(patience: Duration, config: &Config) -> Result<Arc<dyn Sandbox>, Failure> {
     if config.sandboxes.is_empty() {
         return Ok(Arc::new(isolates(config).await?));
     }
     let addresses = config.sandboxes.clone();
     let waiting = |why: &str| tell(&format!("Waiting for the sandbox: {why}."));
-    let connected = blocking(move || RemoteSandbox::connect(addresses, PATIENCE, waiting)).await?;
+    let connected = blocking(move || RemoteSandbox::connect(addresses, patience, waiting)).await?;
     Ok(Arc::new(connected.map_err(|why| {
         Failure::Unreachable(format!(
             "No sandbox answers: {why}. Start one with `aura sandbox serve`, or leave EXECUTION_SANDBOX_URL empty."

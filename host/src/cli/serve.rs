@@ -22,6 +22,9 @@ use crate::store::ServerName;
 /// Far longer than a small method takes, and nothing that a sender who waits would notice.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
+/// A sandbox that starts beside the server may compile Python first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[derive(Args)]
 pub struct Options {
     /// The address to listen on [AURA_API_HOST, 127.0.0.1]
@@ -132,7 +135,7 @@ async fn orchestrator(
     for created in store.genesis().await? {
         say(&format!("Created {created}."), config.log_format);
     }
-    let sandbox = parts::sandbox(config).await?;
+    let sandbox = parts::sandbox_within(PATIENCE, config).await?;
     let workers = parts::workers()?;
     let lease = store.join(server, config.lease).await?;
     Ok(Orchestrator::new(Parts {

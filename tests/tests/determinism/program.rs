@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use aura::object::{Fault, Json, Kind, MethodName, ObjectId, Quota, Source, Timestamp};
-use aura::sandbox::wasm::WasmSandbox;
 use aura::sandbox::{Call, MAX_DEPTH, Outcome, Reply, Run, Sandbox, Send, Sends};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,7 +27,7 @@ pub struct Seen {
 }
 
 impl Program {
-    pub fn run(&self, sandbox: &WasmSandbox) -> Seen {
+    pub fn run(&self, sandbox: &dyn Sandbox) -> Seen {
         let mut answers = Answers { sandbox, senders: Vec::new(), log: String::new(), sent: 0 };
         let Run { outcome, output, fuel_used, peak_memory_bytes } = answers.run(&self.call);
         let ending = match &outcome {
@@ -57,7 +56,7 @@ impl Program {
 /// | `stop` | none: the cycle ends |
 /// | any other | a refusal |
 struct Answers<'a> {
-    sandbox: &'a WasmSandbox,
+    sandbox: &'a dyn Sandbox,
     /// The runs in progress: their attributes, as last seen, and their fuel.
     senders: Vec<(Json, u64)>,
     log: String,

@@ -14,7 +14,7 @@ mod address;
 mod checks;
 mod exchange;
 mod pool;
-mod protocol;
+pub mod protocol;
 mod server;
 mod wire;
 
