@@ -42,8 +42,11 @@ fn says(what: &str, text: &str) {
 }
 
 const THREADS: usize = 3;
+
+type Attempt = fn() -> io::Result<()>;
+
 /// All that is tried; each ends with `EPERM` but the last, which is what a sandbox has to do.
-const TRIED: [(&str, fn() -> io::Result<()>); 16] = [
+const TRIED: [(&str, Attempt); 16] = [
     ("read a file", || File::open("/etc/passwd").map(drop)),
     ("write a file", || File::create("/tmp/confined").map(drop)),
     ("read its own memory", || File::open("/proc/self/mem").map(drop)),
@@ -68,9 +71,9 @@ const TRIED: [(&str, fn() -> io::Result<()>); 16] = [
     }),
 ];
 
-fn call(number: libc::c_long, [a, b, c, d, e, f]: [i64; 6]) -> io::Result<()> {
+fn call(number: libc::c_long, with: [i64; 6]) -> io::Result<()> {
     // SAFETY: none of the calls above touches memory that anything uses.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let result = unsafe { libc::syscall(number, with[0], with[1], with[2], with[3], with[4], with[5]) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -23,7 +23,7 @@ use crate::store::ServerName;
 const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A sandbox that starts beside the server may compile Python first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Args)]
 pub struct Options {

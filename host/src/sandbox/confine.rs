@@ -90,7 +90,8 @@ mod linux {
             .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
         confinement.note("no privileges", privileges.map(|()| None).map_err(said));
         confinement.note("Landlock", landlock());
-        confinement.note("seccomp", super::calls::allow_only().map(|()| None).map_err(|error| error.to_string()));
+        confinement
+            .note("seccomp", super::calls::allow_only().map(|()| None).map_err(|error| error.to_string()));
         Ok(())
     }
 
@@ -154,9 +155,8 @@ mod calls {
             | libc::CLONE_NEWUSER
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWNET);
-        let option = |level, name| {
-            (libc::SYS_setsockopt, vec![(1, Dword, Eq, of(level)), (2, Dword, Eq, of(name))])
-        };
+        let option =
+            |level, name| (libc::SYS_setsockopt, vec![(1, Dword, Eq, of(level)), (2, Dword, Eq, of(name))]);
         vec![
             // Memory.
             (libc::SYS_mmap, vec![no_code.clone()]),
@@ -212,11 +212,8 @@ mod calls {
         let refused = |number: libc::c_int| SeccompAction::Errno(number.cast_unsigned());
         // Its arguments lie in memory, where no filter sees them: the C library then takes `clone`. Of two filters that
         // disagree the stricter decides, so this one stands beside the other.
-        let no_clone3 = filter(
-            vec![(libc::SYS_clone3, Vec::new())],
-            SeccompAction::Allow,
-            refused(libc::ENOSYS),
-        )?;
+        let no_clone3 =
+            filter(vec![(libc::SYS_clone3, Vec::new())], SeccompAction::Allow, refused(libc::ENOSYS))?;
         let only = filter(allowed(), refused(libc::EPERM), SeccompAction::Allow)?;
         apply_filter_all_threads(&no_clone3)?;
         apply_filter_all_threads(&only)

@@ -48,7 +48,7 @@ fn a_body_is_run_by_hand() {
     let done = run(body, &["--args", "[1]", "--kwargs", r#"{"n": 2}"#]);
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), "hi\n[[1],\"UvmObjects/system\"]\n"), "{done:?}");
     assert!(done.stderr.starts_with("Its attributes are now {\"n\":2}\n"), "{done:?}");
-    let done = run("return self.missing", &["--json"]);
+    let done = run("return 1 / 0", &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!((done.code, &report["error"]["kind"]), (Some(1), &"PythonException".into()), "{done:?}");
     let done = run("self.send('other', 'greet')", &[]);

@@ -23,10 +23,7 @@ impl Liar {
         Self::welcoming(welcome(), script)
     }
 
-    pub fn welcoming(
-        welcome: Welcome,
-        script: impl Fn(&mut UnixStream) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn welcoming(welcome: Welcome, script: impl Fn(&mut UnixStream) + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("liar.sock")).expect("a socket");
         let (welcome, script): (_, Arc<Script>) = (Arc::new(welcome), Arc::new(script));

@@ -71,9 +71,7 @@ fn frames_that_are_none() {
 #[test]
 fn results_that_no_run_can_have() {
     let end = |ended: fn() -> Ended| told(move |stream| say(stream, &ran(ended())));
-    let failed = |kind| {
-        ended(Said::Failed(Failure { kind, message: String::new(), exception: None }))
-    };
+    let failed = |kind| ended(Said::Failed(Failure { kind, message: String::new(), exception: None }));
     for (text, told) in [
         ("text that is no JSON", end(|| returned("{]", None))),
         ("text that is no JSON", end(|| returned("\"\\ud800\"", None))),
@@ -194,7 +192,7 @@ fn texts_are_cut_and_findings_counted() {
     assert!(audit(100).is_ok());
     let text = "the sandbox at it answered with 101 findings where there may be 100";
     assert_eq!(audit(101).expect_err("too many"), text);
-    let text = "the sandbox at it answered with a frame of 4000003 bytes where it may have 3285896";
+    let text = "the sandbox at it answered with a frame of 6000004 bytes where it may have 3284696";
     assert_eq!(audit(1_000_000).expect_err("far too many"), text);
 }
 
@@ -254,7 +252,7 @@ async fn a_server_with_a_sandbox_that_lies_fails_the_message_and_goes_on() {
     let refused = client.send("PUT", "/objects/system/methods/count", &body).await;
     assert_eq!(refused.status, 503, "{}", refused.text);
     let text = format!(
-        "the sandbox at {} answered with a frame of 104857600 bytes where it may have 3285896",
+        "the sandbox at {} answered with a frame of 104857600 bytes where it may have 3284696",
         liar.url()
     );
     assert_eq!(refused.json()["detail"], text.as_str(), "{}", refused.text);
@@ -262,9 +260,6 @@ async fn a_server_with_a_sandbox_that_lies_fails_the_message_and_goes_on() {
     assert_eq!(client.get("/healthz").await.status, 200);
     let ready = client.get("/readyz").await;
     assert_eq!(ready.status, 503, "{}", ready.text);
-    let detail = format!(
-        "{} answered with a frame of 104857600 bytes where it may have 3285896",
-        liar.url()
-    );
+    let detail = format!("{} answered with a frame of 104857600 bytes where it may have 3284696", liar.url());
     assert_eq!(ready.json()["sandbox"]["detail"], detail.as_str());
 }

@@ -9,10 +9,11 @@ use serde_json::json;
 /// Adds one to a counter; long enough to be killed meanwhile.
 const COUNT: &str = "for _ in range(args[0]):\n    pass\nself.n = getattr(self, 'n', 0) + 1\nreturn self.n";
 /// The same in another object's method, on the way.
-const THROUGH: &str = "self.m = self.send('system', 'count', 0)\nfor _ in range(args[0]):\n    pass\nreturn self.m";
+const THROUGH: &str =
+    "self.m = self.send('system', 'count', 0)\nfor _ in range(args[0]):\n    pass\nreturn self.m";
 
 /// Runs for a second or more.
-const LONG: u64 = 2_000_000;
+const LONG: u64 = 200_000;
 
 struct Scene {
     sandboxes: Vec<SandboxProcess>,

@@ -7,6 +7,7 @@ mod lies;
 mod lost;
 mod outcomes;
 mod process;
+#[allow(dead_code, reason = "the tests of determinism use all of it")]
 #[path = "../determinism/program.rs"]
 mod program;
 #[path = "../determinism/written.rs"]

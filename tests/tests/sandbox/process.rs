@@ -23,7 +23,9 @@ fn every_thread_is_confined_and_no_file_is_open_that_is_not_needed() {
     for thread in threads {
         let status = thread.expect("a thread").path().join("status");
         let status = fs::read_to_string(status).expect("its status");
-        for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"] {
+        for line in
+            ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"]
+        {
             assert!(status.lines().any(|each| each == line), "{line} is not in\n{status}");
         }
     }

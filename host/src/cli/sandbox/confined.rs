@@ -21,15 +21,16 @@ use crate::cli::{parts, start_log_as};
 use crate::cli::term::{print, tell};
 use crate::config::LogFormat;
 use crate::sandbox::confine::{close_inherited_files, confine};
+use crate::sandbox::parallel_runs;
 use crate::sandbox::remote::{Address, Listener, Service, most_connections};
 use crate::sandbox::wasm::{Silent, WasmSandbox};
-use crate::sandbox::parallel_runs;
 
 /// Files beside the connections: the standard ones, the listener, the image, and what the program itself holds.
 const FILES: u64 = 32;
 /// What calls may take to end when the sandbox stops.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Args)]
 pub struct Options {
     #[arg(long, value_parser = address)]

@@ -42,7 +42,8 @@ pub async fn serve(config: &Config, options: Options) -> Result<(), Failure> {
         (None, []) => Address::Unix(in_the_data_folder(config)?),
         (None, _) => {
             return Err(Failure::Usage(
-                "EXECUTION_SANDBOX_URL names several sandboxes: say which one this is with --listen.".to_owned(),
+                "EXECUTION_SANDBOX_URL names several sandboxes: say which one this is with --listen."
+                    .to_owned(),
             ));
         }
     };

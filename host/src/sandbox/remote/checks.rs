@@ -83,10 +83,9 @@ impl Ledger {
             protocol::Outcome::Aborted if self.stopped => Outcome::Aborted,
             protocol::Outcome::Aborted => return Err("the end of a run that nobody stopped".to_owned()),
             _ if self.stopped => return Err("a result of a run that was stopped".to_owned()),
-            protocol::Outcome::Returned { result, attributes } => Outcome::Returned {
-                result: json(result)?,
-                attributes: attributes.map(object).transpose()?,
-            },
+            protocol::Outcome::Returned { result, attributes } => {
+                Outcome::Returned { result: json(result)?, attributes: attributes.map(object).transpose()? }
+            }
             protocol::Outcome::Failed(failure) => Outcome::Failed(self.failure(failure)?),
         };
         if output.len() as u64 > output_bytes {

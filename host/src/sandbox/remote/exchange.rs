@@ -9,7 +9,7 @@ use super::protocol::{
     Reply as ReplyFrame, run_frame,
 };
 use super::wire::{Result, Wire, WireError, decode};
-use crate::object::{Fault, Source};
+use crate::object::{Fault, Json, Source};
 use crate::sandbox::{Call, Reply, Run, Sends, Verdict};
 
 /// To connect and be greeted, and to answer a ping.
@@ -65,20 +65,22 @@ impl Connection {
                 error => error,
             })?;
             left = left.saturating_sub(waiting.elapsed());
-            let sent = match decode::<Ran>(&frame)? {
+            let asked = match decode::<Ran>(&frame)? {
                 Ran::Ended(ended) => return ledger.end(ended).map_err(WireError::Violation),
-                Ran::Sent(sent) => sent,
+                Ran::Sent(asked) => asked,
             };
             drop(frame);
             if begun.elapsed() > limit {
                 return Err(WireError::Lost("it let a method send after its time".to_owned()));
             }
-            let send = ledger.send(sent).map_err(WireError::Violation)?;
+            let send = ledger.send(asked).map_err(WireError::Violation)?;
             *answered = true;
             let reply = sends.send(send);
             ledger.replied(reply.as_ref());
             self.wire.within(left);
-            self.wire.send(&answer(reply.as_ref()), MAX_FRAME).map_err(|error| WireError::Lost(error.to_string()))?;
+            self.wire
+                .send(&answer(reply.as_ref()), MAX_FRAME)
+                .map_err(|error| WireError::Lost(error.to_string()))?;
         }
     }
 }
@@ -104,7 +106,7 @@ fn answer(reply: Option<&Reply>) -> Answer<'_> {
             Ok(json) => Ok(json.get()),
             Err(fault) => Err(Refusal { kind: fault.kind, message: &fault.message }),
         },
-        attributes: reply.attributes.as_ref().map(|json| json.get()),
+        attributes: reply.attributes.as_ref().map(Json::get),
         fuel_used: reply.fuel_used,
     }))
 }

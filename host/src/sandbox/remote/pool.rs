@@ -81,8 +81,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Pool {
     pub fn new(addresses: Vec<Address>) -> Arc<Self> {
         let away = |_: &Address| State::Away { since: Instant::now(), why: "not asked yet".to_owned() };
-        let states =
-            States { all: addresses.iter().map(away).collect(), lies: vec![0; addresses.len()] };
+        let states = States { all: addresses.iter().map(away).collect(), lies: vec![0; addresses.len()] };
         let place = |address| Place { address, idle: Mutex::default(), busy: AtomicUsize::new(0) };
         Arc::new(Self {
             places: addresses.into_iter().map(place).collect(),

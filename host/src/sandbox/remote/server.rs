@@ -213,7 +213,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn ask(&mut self, send: Send) -> Result<Option<Reply>> {
-        let sent = Sent {
+        let question = Sent {
             attributes: send.attributes.map(|json| json.get().to_owned()),
             target: send.target.to_string(),
             method: send.method.to_string(),
@@ -224,7 +224,7 @@ impl Asking<'_> {
         };
         let left = Duration::from_millis(self.call.quota.wall_ms).saturating_sub(self.begun.elapsed());
         self.wire.within(left + GRACE);
-        self.wire.send(&Ran::Sent(sent), MAX_FRAME)?;
+        self.wire.send(&Ran::Sent(question), MAX_FRAME)?;
         let frame = self.wire.receive(MAX_FRAME)?;
         let Answer(reply) = decode(&frame)?;
         reply.map(reply_of).transpose()

@@ -139,9 +139,7 @@ impl Wire {
         self.reader.read_exact(&mut length)?;
         let length = u32::from_le_bytes(length);
         if length as usize > most {
-            return Err(WireError::Violation(format!(
-                "a frame of {length} bytes where it may have {most}"
-            )));
+            return Err(WireError::Violation(format!("a frame of {length} bytes where it may have {most}")));
         }
         // Grows with what really comes.
         let mut frame = Vec::new();
@@ -189,8 +187,9 @@ impl Wire {
         } else if request.method != Some("GET") || !has_upgrade(request.headers) {
             "426 Upgrade Required"
         } else {
-            let granted =
-                format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n");
+            let granted = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {UPGRADE}\r\n\r\n"
+            );
             return Ok(self.reader.get_mut().write_all(granted.as_bytes())?);
         };
         self.refuse(refusal)?;
