@@ -12,8 +12,8 @@ const COUNT: &str = "for _ in range(args[0]):\n    pass\nself.n = getattr(self, 
 const THROUGH: &str =
     "self.m = self.send('system', 'count', 0)\nfor _ in range(args[0]):\n    pass\nreturn self.m";
 
-/// Runs for a second or more.
-const LONG: u64 = 200_000;
+/// Takes seconds: far longer than what is waited for before the sandbox is killed.
+const LONG: u64 = 20_000_000;
 
 struct Scene {
     sandboxes: Vec<SandboxProcess>,
@@ -84,9 +84,11 @@ async fn a_run_whose_sandbox_is_killed_is_made_again_when_that_is_back() {
         let mut scene = Scene::with(1).await;
         let sandbox = scene.sandboxes.remove(0);
         let (before, url) = (ticks(&sandbox), sandbox.url().to_owned());
-        let instance = scene.instance.clone();
+        let (scene, instance) = (&scene, scene.instance.clone());
         let kill = async {
             Scene::until_it_runs(&sandbox, before).await;
+            let newest = scene.client().get("/messages?limit=1").await.json();
+            assert_eq!(newest["messages"][0]["status"], "running", "{newest}");
             sandbox.kill();
             SandboxProcess::start_at(&instance, &url)
         };
@@ -164,7 +166,7 @@ async fn load_goes_on_when_one_of_two_sandboxes_dies() {
     let sends = join_all((0..8).map(async |number| {
         for turn in 1..=10 {
             let target = format!("o{number}");
-            let message = json!({ "target_object_id": target, "method_name": "count", "args": [50_000] });
+            let message = json!({ "target_object_id": target, "method_name": "count", "args": [500_000] });
             is_done(&scene.client().message(&message.to_string()).await, &turn.to_string());
         }
     }));

@@ -22,7 +22,7 @@ const LOOK_FIRST: Duration = Duration::from_millis(100);
 const QUARANTINE: Duration = Duration::from_secs(10);
 const MAX_QUARANTINE: Duration = Duration::from_mins(5);
 /// Connections that wait for a call, for each sandbox.
-const MAX_IDLE: usize = 32;
+const MAX_IDLE: usize = 8;
 
 struct Place {
     address: Address,
