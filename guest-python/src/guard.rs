@@ -164,7 +164,7 @@ pub mod _guard {
     /// The attributes of an instance of a class of the body's own, or of a namespace.
     #[pyfunction]
     fn vars(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyDictRef> {
-        let is_namespace = object.class().slot_name() == "types.SimpleNamespace";
+        let is_namespace = *object.class().slot_name() == *"types.SimpleNamespace";
         let instance = is_namespace || (object.downcast_ref::<PyType>().is_none() && is_own(&object, vm));
         let dict = if instance { object.dict() } else { None };
         dict.ok_or_else(|| vm.new_type_error("vars() and __dict__ are for instances of your own classes"))

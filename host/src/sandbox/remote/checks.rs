@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     pub fn send(&mut self, sent: protocol::Sent) -> Checked<Send> {
-        let protocol::Sent { attributes, target, method, args, kwargs, fuel, wall_ms } = sent;
+        let protocol::Sent { attributes, target, method, args, kwargs, fuel, wall_ms, memory_bytes } = sent;
         if self.stopped {
             return Err("a send of a run that was stopped".to_owned());
         }
@@ -60,6 +60,7 @@ impl Ledger {
             kwargs: object(kwargs)?,
             fuel,
             wall_ms: wall_ms.min(self.quota.wall_ms),
+            memory_bytes: memory_bytes.min(self.quota.memory_bytes),
         })
     }
 

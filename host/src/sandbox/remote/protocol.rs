@@ -90,6 +90,7 @@ pub struct Sent {
     pub kwargs: String,
     pub fuel: u64,
     pub wall_ms: u64,
+    pub memory_bytes: u64,
 }
 
 /// To a send. `None` ends the cycle.

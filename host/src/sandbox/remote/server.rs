@@ -221,6 +221,7 @@ impl Asking<'_> {
             kwargs: send.kwargs.get().to_owned(),
             fuel: send.fuel,
             wall_ms: send.wall_ms,
+            memory_bytes: send.memory_bytes,
         };
         let left = Duration::from_millis(self.call.quota.wall_ms).saturating_sub(self.begun.elapsed());
         self.wire.within(left + GRACE);
