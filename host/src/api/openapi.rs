@@ -138,7 +138,7 @@ fn bounds(name: &str) -> Option<Value> {
         "prototypes" => json!({ "items": { "type": "string", "pattern": format!("^(UvmObjects/)?{key}$") } }),
         "name" | "method" | "method_name" => json!({ "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]{0,127}$" }),
         "limit" => json!({ "minimum": 1, "maximum": MAX_PAGE }),
-        "seed" => json!({ "format": "uint64" }),
+        "seed" | "fuel" => json!({ "format": "uint64" }),
         "status" => json!({ "enum": ["accepted", "running", "completed", "failed"] }),
         "Idempotency-Key" => json!({ "pattern": "^[!-~]{1,255}$" }),
         "If-Match" => json!({ "pattern": "^([^\",]+|\"[^\",]+\")$" }),
