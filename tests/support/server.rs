@@ -156,11 +156,6 @@ impl Server {
         &self.client
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.process.child.id()
-    }
-
     /// The command line, speaking to this server.
     pub fn cli(&self) -> &Instance {
         &self.instance

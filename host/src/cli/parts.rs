@@ -95,7 +95,8 @@ pub async fn sandbox_within(patience: Duration, config: &Config) -> Result<Arc<d
 pub async fn isolates(config: &Config) -> Result<WasmSandbox, Failure> {
     let guest = guest(config)?;
     let (cache, policy) = (config.cache.clone(), policy(config)?);
-    let loaded = blocking(move || WasmSandbox::load_with(&guest, &cache, &policy, &Steps::default(), || ())).await?;
+    let loaded =
+        blocking(move || WasmSandbox::load_with(&guest, &cache, &policy, &Steps::default(), || ())).await?;
     loaded.map_err(|error| Failure::Unreachable(error.to_string()))
 }
 

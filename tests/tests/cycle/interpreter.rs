@@ -180,6 +180,7 @@ impl Machine<'_> {
             kwargs: Json::empty_object(),
             fuel: self.call.quota.fuel - self.fuel,
             wall_ms: self.call.quota.wall_ms,
+            memory_bytes: self.call.quota.memory_bytes,
         });
         let Some(Reply { result, attributes, fuel_used }) = reply else { return Some(End::Aborted) };
         self.fuel += fuel_used;

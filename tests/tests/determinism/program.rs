@@ -108,7 +108,10 @@ impl Sends for Answers<'_> {
         self.sent += 1;
         let (sender, quota) = self.senders.last_mut()?;
         let burnt = quota.checked_sub(*fuel);
-        let _ = writeln!(self.log, "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?} {memory_bytes}");
+        let _ = writeln!(
+            self.log,
+            "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?} {memory_bytes}"
+        );
         if let Some(attributes) = attributes {
             sender.clone_from(attributes);
         }

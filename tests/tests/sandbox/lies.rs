@@ -48,6 +48,7 @@ fn sent() -> Sent {
         kwargs: "{}".to_owned(),
         fuel: 1_000,
         wall_ms: 100,
+        memory_bytes: 1 << 20,
     }
 }
 

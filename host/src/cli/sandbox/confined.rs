@@ -17,8 +17,8 @@ use rustix::process::umask;
 
 use super::serve::address;
 use crate::cli::failure::Failure;
-use crate::cli::{parts, start_log_as};
 use crate::cli::term::{print, tell};
+use crate::cli::{parts, start_log_as};
 use crate::config::LogFormat;
 use crate::sandbox::confine::{close_inherited_files, confine};
 use crate::sandbox::parallel_runs;
@@ -69,8 +69,7 @@ pub fn serve_confined(options: &Options) -> Result<(), Failure> {
     let mut confined = Err(String::new());
     let policy = parts::read_policy(options.policy.as_deref())?;
     let before_threads = || confined = confine(files);
-    let loaded =
-        WasmSandbox::load_with(&options.guest, &options.cache, &policy, &Silent, before_threads);
+    let loaded = WasmSandbox::load_with(&options.guest, &options.cache, &policy, &Silent, before_threads);
     let sandbox = loaded.map_err(|error| Failure::Unreachable(error.to_string()))?;
     let confinement =
         confined.map_err(|why| Failure::Failed(format!("The sandbox cannot be confined: {why}.")))?;

@@ -131,11 +131,7 @@ impl WasmSandbox {
 
 /// The digest of the guest, and of what it was compiled to for this machine, if it was, so that
 /// [`WasmSandbox::load`] takes no time. Makes nothing.
-pub fn find(
-    guest: &Path,
-    cache: &Path,
-    policy: &Policy,
-) -> Result<(Digest, Option<Digest>), LoadError> {
+pub fn find(guest: &Path, cache: &Path, policy: &Policy) -> Result<(Digest, Option<Digest>), LoadError> {
     let (engine, config_digest) = engine::engine(1, policy)?;
     image::find(&engine, &config_digest, guest, cache)
 }
