@@ -28,7 +28,8 @@ for module, names in {
     'io': ['FileIO', 'open', 'open_code'],
 }.items():
     real = importlib.import_module(module)
-    forbidden.update({id(get(real, name)): f'{module}.{name}' for name in names if builtins.hasattr(real, name)})
+    found = {name: get(real, name, None) for name in names}
+    forbidden.update({id(value): f'{module}.{name}' for name, value in found.items() if value is not None})
 # The function of attributes, guarded or not, is only ever called: the audit sees to that.
 for name, module in sys.modules.items():
     forbidden[id(module)] = f'the module {name}'

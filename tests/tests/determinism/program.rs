@@ -103,15 +103,12 @@ impl Answers<'_> {
 
 impl Sends for Answers<'_> {
     fn send(&mut self, send: Send) -> Option<Reply> {
-        // What is left of the wall-clock time is the one thing that may differ.
-        let Send { attributes, target, method, args, kwargs, fuel, wall_ms: _, memory_bytes } = &send;
+        // What is left of the wall-clock time may differ, and what is left of the memory differs with the quota.
+        let Send { attributes, target, method, args, kwargs, fuel, wall_ms: _, memory_bytes: _ } = &send;
         self.sent += 1;
         let (sender, quota) = self.senders.last_mut()?;
         let burnt = quota.checked_sub(*fuel);
-        let _ = writeln!(
-            self.log,
-            "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?} {memory_bytes}"
-        );
+        let _ = writeln!(self.log, "send: {attributes:?} {target} {method} {args} {kwargs} {burnt:?}");
         if let Some(attributes) = attributes {
             sender.clone_from(attributes);
         }
