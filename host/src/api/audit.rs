@@ -9,7 +9,7 @@ use super::Shared;
 use super::input::Sent;
 use super::problem::Problem;
 use crate::object::{Finding, Source};
-use crate::sandbox::Verdict;
+use crate::sandbox::{Audit, Verdict};
 
 /// A method body to be read.
 #[derive(Deserialize, ToSchema)]
@@ -25,13 +25,15 @@ pub struct AuditBody {
 pub struct AuditReport {
     pub accepted: bool,
     pub findings: Vec<Finding>,
+    /// What the audit burnt.
+    pub fuel_used: u64,
 }
 
-impl From<Verdict> for AuditReport {
-    fn from(verdict: Verdict) -> Self {
+impl From<Audit> for AuditReport {
+    fn from(Audit { verdict, fuel_used }: Audit) -> Self {
         match verdict {
-            Verdict::Accepted => Self { accepted: true, findings: Vec::new() },
-            Verdict::Rejected(findings) => Self { accepted: false, findings },
+            Verdict::Accepted => Self { accepted: true, findings: Vec::new(), fuel_used },
+            Verdict::Rejected(findings) => Self { accepted: false, findings, fuel_used },
         }
     }
 }

@@ -117,7 +117,8 @@ async fn sandbox(api: &Api) -> Dependency {
         Ok(source) => source,
         Err(error) => return Dependency::new(Condition::Unavailable, error.to_string()),
     };
-    match timeout(PATIENCE, api.orchestrator.audit(source)).await {
+    let audit = timeout(PATIENCE, api.orchestrator.audit(source)).await;
+    match audit.map(|audit| audit.map(|audit| audit.verdict)) {
         Ok(Ok(Verdict::Accepted)) => Dependency::new(Condition::Ok, detail),
         Ok(Ok(Verdict::Rejected(_))) => {
             Dependency::new(Condition::Unavailable, "it rejects the smallest body")

@@ -203,8 +203,8 @@ impl Auditor {
             return Ok(());
         }
         let (sandbox, body) = (Arc::clone(&self.sandbox), source.clone());
-        let verdict = self.runtime.block_on(self.workers.run(move || sandbox.audit(&body)));
-        let why = match verdict {
+        let audit = self.runtime.block_on(self.workers.run(move || sandbox.audit(&body)));
+        let why = match audit.map(|audit| audit.map(|audit| audit.verdict)) {
             Some(Ok(Verdict::Accepted)) => return Ok(()),
             Some(Ok(Verdict::Rejected(findings))) => Fault::audit_rejected(findings).message,
             Some(Err(fault)) => fault.message,

@@ -82,6 +82,8 @@ pub(super) struct Attempted {
     pub contents: Contents,
     /// Fuel to be charged to objects with a budget, for this attempt and those before it.
     pub charges: Vec<(ObjectId, u64)>,
+    /// Objects of this attempt that have a budget.
+    pub budgeted: Vec<ObjectId>,
     /// Candidates that ran, in the order in which they ended.
     pub ran: Vec<Lesson>,
     /// Those of them that returned, in a part of the attempt that still stands.
@@ -107,6 +109,7 @@ impl Attempted {
             invocations: Vec::new(),
             contents: Contents::new(),
             charges: Vec::new(),
+            budgeted: Vec::new(),
             ran: Vec::new(),
             validated: Vec::new(),
             failed: Vec::new(),
@@ -281,6 +284,7 @@ impl Stage {
             fuel_used: delivered.fuel_used,
             invocations: self.invocations,
             contents: self.contents,
+            budgeted: self.budgets.objects(),
             charges: self.budgets.charges(),
             ran: self.ran,
             validated: self.validated,

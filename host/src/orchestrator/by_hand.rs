@@ -9,7 +9,7 @@ use crate::object::{
     Account, Author, Budget, Fault, Json, Kind, Method, MethodName, Object, ObjectId, Provenance,
     QuotaOverride, Rev, Source, Timestamp,
 };
-use crate::sandbox::Verdict;
+use crate::sandbox::{Audit, Verdict};
 use crate::store::{Install, StoreError};
 
 impl Orchestrator {
@@ -89,14 +89,14 @@ impl Orchestrator {
         Some(turn)
     }
 
-    pub async fn audit(&self, source: Source) -> Result<Verdict, Fault> {
+    pub async fn audit(&self, source: Source) -> Result<Audit, Fault> {
         let sandbox = Arc::clone(&self.parts.sandbox);
-        let verdict = self.parts.workers.run(move || sandbox.audit(&source)).await;
-        verdict.unwrap_or_else(|| Err(crashed("the audit")))
+        let audit = self.parts.workers.run(move || sandbox.audit(&source)).await;
+        audit.unwrap_or_else(|| Err(crashed("the audit")))
     }
 
     async fn install_audited(&self, mut install: Install) -> Result<Method, Fault> {
-        match self.audit(install.source.clone()).await? {
+        match self.audit(install.source.clone()).await?.verdict {
             Verdict::Accepted => {
                 match self.regression(&install.object, &install.name, &install.source).await {
                     // Without recorded runs there is nothing to say.

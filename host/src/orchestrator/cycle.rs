@@ -71,6 +71,8 @@ struct Trace {
     invocations: Vec<Invocation>,
     contents: Contents,
     charges: Vec<(ObjectId, u64)>,
+    /// Objects of it that have a budget.
+    budgeted: Vec<ObjectId>,
     preconditions: Vec<(ObjectId, Rev)>,
 }
 
@@ -219,6 +221,17 @@ impl Cycle {
     }
 
     /// What follows from an attempt; a fault ends the cycle.
+    /// Charges an object, if it has a budget, for what is no run of its own.
+    pub(super) fn charge(&mut self, object: &ObjectId, fuel: u64) {
+        if !self.trace.budgeted.contains(object) {
+            return;
+        }
+        match self.trace.charges.iter_mut().find(|(charged, _)| charged == object) {
+            Some((_, charged)) => *charged = charged.saturating_add(fuel),
+            None => self.trace.charges.push((object.clone(), fuel)),
+        }
+    }
+
     fn judge(&mut self, attempted: Attempted) -> Result<Judgement, Fault> {
         let Attempted { ending, working, ran, validated, failed, .. } = attempted;
         self.trace = Trace {
@@ -229,6 +242,7 @@ impl Cycle {
             contents: attempted.contents,
             // Of this attempt and those before it.
             charges: attempted.charges,
+            budgeted: attempted.budgeted,
             preconditions: working.preconditions(),
         };
         let fault = match ending {

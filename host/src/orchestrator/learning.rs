@@ -15,8 +15,8 @@ use super::cycle::Cycle;
 use super::fault::is_of_the_system;
 use super::narration::Dictation;
 use crate::mind::{Answer, Mandate, MindError, Said, extract};
-use crate::object::{Author, FailedAttempt, Fault, Json, Kind, MethodName, Provenance, Source, excerpt};
-use crate::sandbox::{SYNTAX_RULE, Verdict};
+use crate::object::{Author, FailedAttempt, Fault, Json, Kind, Provenance, Source, excerpt};
+use crate::sandbox::{AUDIT_FUEL, Audit, SYNTAX_RULE, Verdict};
 
 /// Methods that may be learnt for one message.
 const MAX_LESSONS: usize = 8;
@@ -150,15 +150,18 @@ impl Cycle {
             }
         };
         narrator.generated(lesson, &answer, &source);
-        if let Some(fault) = self.refusal(&lesson.1, &source).await? {
+        if let Some(fault) = self.refusal(lesson, &source).await? {
             return Ok(Err((source.into(), fault)));
         }
         metrics::counter!("aura_generations_total", "outcome" => "written").increment(1);
         Ok(Ok(Candidate { source, provenance: provenance(mandate, answer) }))
     }
 
-    async fn refusal(&self, name: &MethodName, source: &Source) -> Result<Option<Fault>, Fault> {
-        let refusal = self.orchestrator.refusal(source).await?;
+    /// Audits a body, which is charged to who learns.
+    async fn refusal(&mut self, lesson: &Lesson, source: &Source) -> Result<Option<Fault>, Fault> {
+        let (receiver, name) = lesson;
+        let (refusal, fuel) = self.orchestrator.refusal(source).await?;
+        self.charge(receiver, fuel);
         match &refusal {
             Some(fault) => self.narrator().audit_failed(name, &fault.findings),
             None => self.narrator().audit_passed(name),
@@ -208,21 +211,22 @@ impl Orchestrator {
         }
     }
 
-    /// Why the audit refuses a body; `None`: it does not.
-    pub(super) async fn refusal(&self, source: &Source) -> Result<Option<Fault>, Fault> {
-        let findings = match self.audit(source.clone()).await {
-            Ok(Verdict::Accepted) => return Ok(None),
-            Ok(Verdict::Rejected(findings)) => findings,
+    /// Why the audit refuses a body, and the fuel it used. `None`: it does not.
+    pub(super) async fn refusal(&self, source: &Source) -> Result<(Option<Fault>, u64), Fault> {
+        let (findings, fuel) = match self.audit(source.clone()).await {
+            Ok(Audit { verdict: Verdict::Accepted, fuel_used }) => return Ok((None, fuel_used)),
+            Ok(Audit { verdict: Verdict::Rejected(findings), fuel_used }) => (findings, fuel_used),
             Err(fault) if is_of_the_system(fault.kind) => return Err(fault),
             // A body that the audit cannot read within its limits is refused for that.
             Err(fault) => {
                 let text = format!("the audit could not finish: {fault}");
-                return Ok(Some(Fault::new(Kind::AuditRejected, text)));
+                return Ok((Some(Fault::new(Kind::AuditRejected, text)), AUDIT_FUEL));
             }
         };
         let is_python = !findings.iter().any(|finding| finding.rule == SYNTAX_RULE);
         let refused = Fault::audit_rejected(findings);
-        Ok(Some(if is_python { refused } else { Fault { kind: Kind::GenerationFailed, ..refused } }))
+        let refused = if is_python { refused } else { Fault { kind: Kind::GenerationFailed, ..refused } };
+        Ok((Some(refused), fuel))
     }
 }
 

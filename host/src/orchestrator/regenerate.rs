@@ -244,7 +244,7 @@ impl Orchestrator {
             let text = format!("this is the same body as version {}", method.version);
             return Ok(Trial::Refused(Fault::new(Kind::ValidationFailed, text)));
         }
-        if let Some(fault) = self.refusal(source).await? {
+        if let (Some(fault), _) = self.refusal(source).await? {
             return Ok(Trial::Refused(fault));
         }
         let regression = self.regression(&method.object, &method.name, source).await?;

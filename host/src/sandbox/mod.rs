@@ -96,12 +96,22 @@ impl Sends for Nobody {
     }
 }
 
+/// An audit that came to its end.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pub verdict: Verdict,
+    pub fuel_used: u64,
+}
+
 /// The audit's verdict on a body.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     Accepted,
     Rejected(Vec<Finding>),
 }
+
+/// The fuel that an audit may use.
+pub const AUDIT_FUEL: u64 = 2_000_000_000;
 
 /// The audit rule whose findings mean that the text is not Python at all.
 pub const SYNTAX_RULE: &str = "syntax";
@@ -112,7 +122,7 @@ pub trait Sandbox: std::marker::Send + Sync + 'static {
 
     /// Reads a body's syntax tree in a fresh isolate. Blocks. A body too large to be read within the audit's limits is
     /// rejected. `Err`: the sandbox failed.
-    fn audit(&self, source: &Source) -> Result<Verdict, Fault>;
+    fn audit(&self, source: &Source) -> Result<Audit, Fault>;
 
     /// Whether runs can be made now, and what there is to say of it. Does not block.
     fn check(&self) -> Result<String, String> {

@@ -17,7 +17,7 @@ static SANDBOX: LazyLock<WasmSandbox> = LazyLock::new(|| {
 
 /// The rules that a body breaks.
 fn broken(body: &str) -> Vec<String> {
-    match SANDBOX.audit(&Source::parse(body).unwrap()).unwrap() {
+    match SANDBOX.audit(&Source::parse(body).unwrap()).unwrap().verdict {
         Verdict::Accepted => Vec::new(),
         Verdict::Rejected(findings) => findings.into_iter().map(|finding| finding.rule).collect(),
     }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 
 use aura::object::{Digest, ExceptionDetail, Fault, Finding, Json, Kind, MethodName, ObjectId, Source};
-use aura::sandbox::{Call, Outcome, Reply, Run, SYNTAX_RULE, Sandbox, Send, Sends, Verdict};
+use aura::sandbox::{Audit, Call, Outcome, Reply, Run, SYNTAX_RULE, Sandbox, Send, Sends, Verdict};
 use serde_json::Value;
 
 const FUEL_PER_LINE: u64 = 10;
@@ -98,9 +98,10 @@ impl Sandbox for Interpreter {
         Run { outcome, output: machine.output, fuel_used: machine.fuel, peak_memory_bytes: 0 }
     }
 
-    fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
+    fn audit(&self, source: &Source) -> Result<Audit, Fault> {
+        let audit = |verdict| Audit { verdict, fuel_used: 0 };
         let refused = |rule: &str, message: String, line| {
-            Verdict::Rejected(vec![Finding { rule: rule.to_owned(), message, line, column: 1 }])
+            audit(Verdict::Rejected(vec![Finding { rule: rule.to_owned(), message, line, column: 1 }]))
         };
         for (line, text) in (1_u32..).zip(source.as_str().lines()) {
             if text.starts_with('!') {
@@ -111,7 +112,7 @@ impl Sandbox for Interpreter {
                 return Ok(refused("import", message, line));
             }
         }
-        Ok(Verdict::Accepted)
+        Ok(audit(Verdict::Accepted))
     }
 
     fn guest_digest(&self) -> &Digest {

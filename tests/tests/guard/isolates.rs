@@ -76,7 +76,7 @@ impl Isolates {
     pub fn refusal(&self, body: &str) -> Option<String> {
         // A body that is too long, or empty, does not come as far as the audit.
         let Ok(source) = Source::parse(body) else { return Some("source".to_owned()) };
-        match self.sandbox.audit(&source) {
+        match self.sandbox.audit(&source).map(|audit| audit.verdict) {
             Ok(Verdict::Accepted) => None,
             Ok(Verdict::Rejected(findings)) => Some(findings[0].rule.clone()),
             Err(fault) => panic!("the audit failed: {fault}"),

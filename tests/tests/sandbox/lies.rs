@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aura::object::{Json, Kind, Quota, Source};
 use aura::sandbox::remote::protocol::{
-    Ended, Exception, Failure, Finding, Outcome as Said, Ran, Sent, Welcome,
+    Audit, Ended, Exception, Failure, Finding, Outcome as Said, Ran, Sent, Welcome,
 };
 use aura::sandbox::{Nobody, Outcome, Reply, Sandbox as _, Send, Sends};
 use aura_tests::{ScriptedMind, Server};
@@ -183,8 +183,9 @@ fn texts_are_cut_and_findings_counted() {
     let audit = |findings: usize| {
         let liar = Liar::start(move |stream| {
             let finding = || Finding { rule: "r".to_owned(), message: "m".to_owned(), line: 1, column: 1 };
-            let findings: Result<Vec<_>, Failure> = Ok((0..findings).map(|_| finding()).collect());
-            say(stream, &findings);
+            let findings = (0..findings).map(|_| finding()).collect();
+            let audit: Result<Audit, Failure> = Ok(Audit { findings, fuel_used: 1 });
+            say(stream, &audit);
         });
         let sandbox = client(&liar.url()).expect("it answers");
         let said = sandbox.audit(&Source::parse("return 1").expect("a body"));
@@ -193,7 +194,7 @@ fn texts_are_cut_and_findings_counted() {
     assert!(audit(100).is_ok());
     let text = "the sandbox at it answered with 101 findings where there may be 100";
     assert_eq!(audit(101).expect_err("too many"), text);
-    let text = "the sandbox at it answered with a frame of 6000004 bytes where it may have 3284696";
+    let text = "the sandbox at it answered with a frame of 6000005 bytes where it may have 3284696";
     assert_eq!(audit(1_000_000).expect_err("far too many"), text);
 }
 

@@ -240,3 +240,23 @@ async fn nothing_gets_round_a_budget() {
     let all = server.cli().run(&["replay", "--all"]);
     assert_eq!(all.code, Some(0), "{}", all.stdout);
 }
+
+/// The audits of what the mind wrote for an object are charged to it, those that refused a body too.
+#[tokio::test]
+async fn audits_are_charged_to_who_learns() {
+    let mind = ScriptedMind::start().await;
+    mind.answers(vec![Reply::code("import os\nreturn 1"), Reply::code("return 1")]);
+    let server = Server::start(&mind);
+    let client = server.client();
+    child(client, "one").await;
+    done(client, "PUT", "/objects/one/budget", &json!({ "fuel_per_hour": 1_000_000_000 }), 200).await;
+    let audit = async |source: &str| {
+        let answer = done(client, "POST", "/audit", &json!({ "source": source }), 200).await.json();
+        answer["fuel_used"].as_u64().unwrap()
+    };
+    let audits = audit("import os\nreturn 1").await + audit("return 1").await;
+    let learnt = sent(&server, &to("one", "answer")).await;
+    assert_eq!((&learnt["result"], &learnt["attempts"]), (&json!(1), &json!(2)), "{learnt}");
+    let used = read(client, "/objects/one/budget").await["used"].as_u64().unwrap();
+    assert_eq!(used, learnt["fuel_used"].as_u64().unwrap() + audits);
+}

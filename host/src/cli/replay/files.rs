@@ -143,10 +143,10 @@ impl Fixtures {
             return Ok(known.clone());
         }
         let (sandbox, source) = (std::sync::Arc::clone(&self.replayer.sandbox), case.source.clone());
-        let verdict = self.replayer.workers.run(move || sandbox.audit(&source)).await;
-        let verdict =
-            verdict.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??;
-        let refusal = match verdict {
+        let audit = self.replayer.workers.run(move || sandbox.audit(&source)).await;
+        let audit =
+            audit.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??;
+        let refusal = match audit.verdict {
             Audited::Accepted => None,
             Audited::Rejected(findings) => Some(Fault::audit_rejected(findings).message),
         };

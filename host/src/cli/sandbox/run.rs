@@ -113,7 +113,7 @@ pub async fn run(config: &Config, options: Options) -> Result<(), Failure> {
 }
 
 fn audit_and_run(sandbox: &WasmSandbox, call: &Call) -> Run {
-    let fault = match sandbox.audit(&call.source) {
+    let fault = match sandbox.audit(&call.source).map(|audit| audit.verdict) {
         Ok(Verdict::Accepted) => return sandbox.run(call, &mut Nobody),
         Ok(Verdict::Rejected(findings)) => Fault::audit_rejected(findings),
         Err(fault) => fault,

@@ -57,6 +57,11 @@ impl Budgets {
         }
     }
 
+    /// Those that have a budget.
+    pub fn objects(&self) -> Vec<ObjectId> {
+        self.read.keys().cloned().collect()
+    }
+
     pub fn charges(self) -> Vec<(ObjectId, u64)> {
         self.charged.into_iter().collect()
     }

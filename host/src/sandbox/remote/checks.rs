@@ -4,7 +4,7 @@ use super::protocol::{self, MAX_FINDINGS, MAX_JSON, MAX_TEXT};
 use crate::object::{
     CEILING, Digest, ExceptionDetail, Fault, Finding, Json, Kind, MethodName, ObjectId, Quota, excerpt,
 };
-use crate::sandbox::{Outcome, Reply, Run, Send, Verdict};
+use crate::sandbox::{AUDIT_FUEL, Audit, Outcome, Reply, Run, Send, Verdict};
 
 type Checked<T> = Result<T, String>;
 
@@ -127,9 +127,9 @@ impl Ledger {
     }
 }
 
-pub fn verdict(audited: protocol::Audited) -> Checked<Result<Verdict, Fault>> {
-    let findings = match audited {
-        Ok(findings) => findings,
+pub fn audit(audited: protocol::Audited) -> Checked<Result<Audit, Fault>> {
+    let protocol::Audit { findings, fuel_used } = match audited {
+        Ok(audit) => audit,
         Err(failure) if matches!(failure.kind, Kind::Internal | Kind::SandboxUnavailable) => {
             return Ok(Err(fault(failure)));
         }
@@ -138,8 +138,8 @@ pub fn verdict(audited: protocol::Audited) -> Checked<Result<Verdict, Fault>> {
     if findings.len() > MAX_FINDINGS {
         return Err(format!("{} findings where there may be {MAX_FINDINGS}", findings.len()));
     }
-    if findings.is_empty() {
-        return Ok(Ok(Verdict::Accepted));
+    if fuel_used > AUDIT_FUEL {
+        return Err(format!("{fuel_used} fuel for an audit where it may use {AUDIT_FUEL}"));
     }
     let finding = |finding: protocol::Finding| Finding {
         rule: excerpt(&finding.rule, MAX_TEXT),
@@ -147,7 +147,9 @@ pub fn verdict(audited: protocol::Audited) -> Checked<Result<Verdict, Fault>> {
         line: finding.line,
         column: finding.column,
     };
-    Ok(Ok(Verdict::Rejected(findings.into_iter().map(finding).collect())))
+    let findings: Vec<Finding> = findings.into_iter().map(finding).collect();
+    let verdict = if findings.is_empty() { Verdict::Accepted } else { Verdict::Rejected(findings) };
+    Ok(Ok(Audit { verdict, fuel_used }))
 }
 
 fn fault(failure: protocol::Failure) -> Fault {

@@ -10,7 +10,7 @@ use super::protocol::{
 };
 use super::wire::{Result, Wire, WireError, decode};
 use crate::object::{Fault, Json, Source};
-use crate::sandbox::{Call, Reply, Run, Sends, Verdict};
+use crate::sandbox::{Audit, Call, Reply, Run, Sends};
 
 /// To connect and be greeted, and to answer a ping.
 const SHORT: Duration = Duration::from_secs(3);
@@ -40,11 +40,11 @@ impl Connection {
         decode::<Pong>(&frame).map(|Pong| ())
     }
 
-    pub fn audit(&mut self, source: &Source) -> Result<Result<Verdict, Fault>> {
+    pub fn audit(&mut self, source: &Source) -> Result<Result<Audit, Fault>> {
         self.wire.within(AUDIT + GRACE);
         self.wire.send(&Ask::Audit(source.as_str()), MAX_FRAME)?;
         let frame = self.wire.receive(MAX_AUDIT_FRAME)?;
-        checks::verdict(decode::<Audited>(&frame)?).map_err(WireError::Violation)
+        checks::audit(decode::<Audited>(&frame)?).map_err(WireError::Violation)
     }
 
     /// `answered` becomes true with the first send. [`WireError::Closed`] comes only before it.

@@ -28,7 +28,7 @@ pub use server::{Listener, Service, most_connections};
 use self::exchange::Connection;
 use self::pool::{Chosen, Pool};
 use self::wire::WireError;
-use super::{Call, Outcome, Run, Sandbox, Sends, Verdict};
+use super::{Audit, Call, Outcome, Run, Sandbox, Sends};
 use crate::object::{Digest, Fault, Kind, Source};
 
 /// How often a call is tried, if nothing of it has been answered.
@@ -149,11 +149,11 @@ impl Sandbox for RemoteSandbox {
         })
     }
 
-    fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
+    fn audit(&self, source: &Source) -> Result<Audit, Fault> {
         self.call(|chosen| {
-            let verdict = chosen.call(|connection| connection.audit(source));
-            match verdict.map_err(|error| Missed { error, is_over: false })? {
-                Ok(verdict) => Ok(Ok(verdict)),
+            let audit = chosen.call(|connection| connection.audit(source));
+            match audit.map_err(|error| Missed { error, is_over: false })? {
+                Ok(audit) => Ok(Ok(audit)),
                 Err(fault) if fault.kind == Kind::SandboxUnavailable => {
                     Err(Missed { error: WireError::Lost(fault.message), is_over: false })
                 }

@@ -141,8 +141,15 @@ pub struct Exception {
     pub traceback: String,
 }
 
-/// No finding: accepted. `Err`: the sandbox failed.
-pub type Audited = Result<Vec<Finding>, Failure>;
+/// `Err`: the sandbox failed.
+pub type Audited = Result<Audit, Failure>;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// None: accepted.
+    pub findings: Vec<Finding>,
+    pub fuel_used: u64,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Finding {

@@ -13,7 +13,7 @@ use super::protocol::{
 };
 use super::wire::{Result, Socket, Wire, WireError, decode};
 use crate::object::{Fault, Json, MethodName, ObjectId, Source, Timestamp};
-use crate::sandbox::{Call, MAX_DEPTH, Outcome, Reply, Run, Sandbox, Send, Sends, Verdict};
+use crate::sandbox::{Audit, Call, MAX_DEPTH, Outcome, Reply, Run, Sandbox, Send, Sends, Verdict};
 
 /// To ask for the upgrade.
 const GREETING: Duration = Duration::from_secs(5);
@@ -277,10 +277,11 @@ fn object(text: &str) -> Result<Json> {
     json(text)?.into_object().map_err(|error| WireError::Violation(error.to_string()))
 }
 
-fn audited(verdict: std::result::Result<Verdict, Fault>) -> Audited {
-    match verdict {
-        Ok(Verdict::Accepted) => Ok(Vec::new()),
-        Ok(Verdict::Rejected(findings)) => Ok(findings
+fn audited(audit: std::result::Result<Audit, Fault>) -> Audited {
+    let Audit { verdict, fuel_used } = audit.map_err(failure)?;
+    let findings = match verdict {
+        Verdict::Accepted => Vec::new(),
+        Verdict::Rejected(findings) => findings
             .into_iter()
             .map(|finding| protocol::Finding {
                 rule: finding.rule,
@@ -288,9 +289,9 @@ fn audited(verdict: std::result::Result<Verdict, Fault>) -> Audited {
                 line: finding.line,
                 column: finding.column,
             })
-            .collect()),
-        Err(fault) => Err(failure(fault)),
-    }
+            .collect(),
+    };
+    Ok(protocol::Audit { findings, fuel_used })
 }
 
 fn ended(run: Run) -> Ended {

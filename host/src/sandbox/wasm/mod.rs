@@ -21,7 +21,7 @@ use self::bindings::exports::aura::python::{auditor, runner};
 use self::isolate::State;
 use self::limits::Stop;
 use self::ready::{Isolate, Ready};
-use super::{Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
+use super::{AUDIT_FUEL, Audit, Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
 use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
@@ -47,7 +47,7 @@ impl Progress for Silent {
 /// Isolates kept ready for messages to come.
 const READY: usize = 8;
 /// What an audit may use.
-const AUDIT: Quota = Quota { fuel: 2_000_000_000, wall_ms: 5_000, memory_bytes: 256 << 20, output_bytes: 0 };
+const AUDIT: Quota = Quota { fuel: AUDIT_FUEL, wall_ms: 5_000, memory_bytes: 256 << 20, output_bytes: 0 };
 /// The most findings and the longest texts taken over from the guest.
 const MAX_FINDINGS: usize = 100;
 const MAX_TEXT: usize = 16 << 10;
@@ -169,22 +169,20 @@ impl Sandbox for WasmSandbox {
         Run { outcome, output: spent.output, fuel_used: spent.fuel, peak_memory_bytes: spent.peak }
     }
 
-    fn audit(&self, source: &Source) -> Result<Verdict, Fault> {
+    fn audit(&self, source: &Source) -> Result<Audit, Fault> {
         let mut nobody = Nobody;
         // SAFETY: `enter` calls `finish` before it returns, and `nobody` outlives `enter`.
         let begin = |state: &mut State| unsafe { state.begin(Timestamp(0), AUDIT, &mut nobody) };
-        let (result, _) = self.enter(AUDIT, begin, |python, store| {
+        let (result, spent) = self.enter(AUDIT, begin, |python, store| {
             python.aura_python_auditor().call_audit(store, source.as_str())
         });
-        match result {
-            Ok(findings) if findings.is_empty() => Ok(Verdict::Accepted),
-            Ok(findings) => {
-                Ok(Verdict::Rejected(findings.into_iter().take(MAX_FINDINGS).map(finding).collect()))
-            }
+        let verdict = match result {
+            Ok(findings) if findings.is_empty() => Verdict::Accepted,
+            Ok(findings) => Verdict::Rejected(findings.into_iter().take(MAX_FINDINGS).map(finding).collect()),
             Err(error) => match isolate::fault(&error, AUDIT) {
                 // Whatever brings the parser down is no method.
                 Some(fault) if !matches!(fault.kind, Kind::Internal | Kind::SandboxUnavailable) => {
-                    Ok(Verdict::Rejected(vec![Finding {
+                    Verdict::Rejected(vec![Finding {
                         rule: SYNTAX_RULE.to_owned(),
                         message: format!(
                             "The audit could not read the body: {}.",
@@ -192,11 +190,14 @@ impl Sandbox for WasmSandbox {
                         ),
                         line: 1,
                         column: 1,
-                    }]))
+                    }])
                 }
-                fault => Err(fault.unwrap_or_else(|| Fault::new(Kind::Internal, "the audit was aborted"))),
+                fault => {
+                    return Err(fault.unwrap_or_else(|| Fault::new(Kind::Internal, "the audit was aborted")));
+                }
             },
-        }
+        };
+        Ok(Audit { verdict, fuel_used: spent.fuel })
     }
 
     fn stack_bytes(&self) -> usize {
