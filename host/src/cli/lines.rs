@@ -272,6 +272,14 @@ mod tests {
                 "line 2: unknown field `more`, expected `id` or `attributes` (column 42)",
             ),
             (
+                &[
+                    HEADER,
+                    NIL,
+                    r#"{"method":{"object":"nil","name":"greet","version":1,"source":"return 1","provenance":{"author":"mind","temperature":1e39},"installed_at":0}}"#,
+                ],
+                "line 3: a number is too large (column 126)",
+            ),
+            (
                 &[HEADER, r#"{"object":{"id":"a","attributes":5}}"#],
                 "line 2: the attributes of 'UvmObjects/a' are not a JSON object",
             ),

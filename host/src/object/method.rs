@@ -1,6 +1,7 @@
 //! Methods: a body, its version, and where it came from.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     Digest, FailedAttempt, InvocationId, MessageId, MethodName, ObjectId, QuotaOverride, Regression,
@@ -96,7 +97,7 @@ pub struct Provenance {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_digest: Option<String>,
     /// The temperature and the seed that were sent with the question.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite")]
     pub temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mind_seed: Option<u64>,
@@ -125,6 +126,16 @@ pub struct Provenance {
     /// The version a rollback returned to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored_version: Option<u32>,
+}
+
+/// What is too large for a float has no JSON to be written as.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f32>, D::Error> {
+    let number = Option::<f32>::deserialize(deserializer)?;
+    if number.is_none_or(f32::is_finite) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom("a number is too large"))
+    }
 }
 
 impl Provenance {
