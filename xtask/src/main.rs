@@ -7,6 +7,7 @@ mod fuzz;
 mod guest;
 mod guest_key;
 mod http;
+mod libfuzzer;
 mod lint;
 mod mind;
 mod prerequisites;
@@ -33,6 +34,8 @@ cargo xtask COMMAND
   guard                   measure the guard on the corpora of attacks and of harmless methods
                           and write tests/corpus/TABLE.md
   lint                    formatting, clippy, licences and sources of dependencies
+  fuzz [TARGET] [--seconds N]
+                          feed what reads bytes from outside with cargo-fuzz, a minute each
   fuzz-api [ARGS]         ask the API what its description makes possible, and check the answers
                           (ARGS go to Schemathesis)
   bench [NAMES]           run the benchmarks, all or those named
@@ -66,6 +69,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ("bench", names) => bench::run_benches(&workspace, names),
         ("guard", []) => test::measure_guard(&workspace),
         ("fuzz-api", args) => fuzz::run_all(&workspace, args),
+        ("fuzz", args) => libfuzzer::run_targets(&workspace, args),
         ("lint", []) => lint::run_all(&workspace),
         ("guest", []) => {
             println!("{}", guest::ensure(&workspace)?.display());

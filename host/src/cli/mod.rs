@@ -12,7 +12,7 @@ mod draft;
 mod failure;
 mod folder;
 mod genesis;
-mod lines;
+pub mod lines;
 mod methods;
 mod mind;
 mod objects;

@@ -117,7 +117,7 @@ fn audit(sandbox: &WasmSandbox, body: &Body) -> Rules {
 
 fn findings(sandbox: &WasmSandbox, body: &Body) -> Vec<Finding> {
     let source = Source::parse(&body.source()).expect("a body");
-    match sandbox.audit(&source).expect("the audit works") {
+    match sandbox.audit(&source).expect("the audit works").verdict {
         Verdict::Accepted => Vec::new(),
         Verdict::Rejected(findings) => findings,
     }

@@ -11,7 +11,7 @@
 //! | `server` | the sandbox's side |
 
 mod address;
-mod checks;
+pub mod checks;
 mod exchange;
 mod pool;
 pub mod protocol;
@@ -24,10 +24,10 @@ use std::{io, thread};
 
 pub use address::Address;
 pub use server::{Listener, Service, most_connections};
+pub use wire::{WireError, decode};
 
 use self::exchange::Connection;
 use self::pool::{Chosen, Pool};
-use self::wire::WireError;
 use super::{Audit, Call, Outcome, Run, Sandbox, Sends};
 use crate::object::{Digest, Fault, Kind, Source};
 

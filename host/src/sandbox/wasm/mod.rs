@@ -25,7 +25,7 @@ use super::{AUDIT_FUEL, Audit, Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox,
 use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
-mod bindings {
+pub mod bindings {
     //! What `wit/aura.wit` says, as Rust.
     wasmtime::component::bindgen!({ path: "../wit", world: "python", imports: { default: trappable } });
 }
@@ -213,7 +213,8 @@ impl Sandbox for WasmSandbox {
     }
 }
 
-fn finished(returned: runner::Returned) -> Outcome {
+/// What a guest returned, checked: no byte of it is believed.
+pub fn finished(returned: runner::Returned) -> Outcome {
     let read = || {
         let result = isolate::json(returned.value)?;
         let attributes = returned.attributes.map(isolate::object).transpose()?;
@@ -222,7 +223,8 @@ fn finished(returned: runner::Returned) -> Outcome {
     read().unwrap_or_else(|stop| Outcome::Failed(Fault::new(Kind::Internal, stop.to_string())))
 }
 
-fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fault {
+/// How a method failed, by what its guest says and the last send that was refused.
+pub fn failed(failure: runner::Failure, refused: Option<Fault>, quota: Quota) -> Fault {
     let raised = match failure {
         runner::Failure::Covenant(text) => return Fault::new(Kind::CovenantViolation, cut(text)),
         runner::Failure::Raised(raised) => raised,
