@@ -53,6 +53,10 @@ pub fn parse(method: &str, source: &str) -> Result<Body, SyntaxError> {
 
 /// Compiles `def METHOD(self, *args, **kwargs): BODY`.
 pub fn compile(method: &str, mut body: Body) -> Result<compiler::CodeObject, SyntaxError> {
+    // Python reads annotations late anyhow, and has such an import at the beginning of a file only.
+    if body.statements.len() > 1 {
+        body.statements.retain(|statement| !is_of_the_future(statement));
+    }
     Guarded.visit_body(&mut body.statements);
     let module = ast::Mod::Module(wrap(method, body.statements)?);
     let options = CompileOpts::default();
@@ -64,7 +68,12 @@ pub fn compile(method: &str, mut body: Body) -> Result<compiler::CodeObject, Syn
         .map_err(|error| CompileError::from(error).into())
 }
 
-/// Has `x.__dict__` and `type(x)` give what methods may see.
+fn is_of_the_future(statement: &ast::Stmt) -> bool {
+    let ast::Stmt::ImportFrom(import) = statement else { return false };
+    import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
+}
+
+/// Has `x.__dict__`, `x.__class__` and `type(x)` give what methods may see.
 struct Guarded;
 
 impl Transformer for Guarded {
@@ -72,9 +81,11 @@ impl Transformer for Guarded {
         transformer::walk_expr(self, expression);
         match expression {
             ast::Expr::Attribute(attribute)
-                if attribute.attr.as_str() == "__dict__" && attribute.ctx == ast::ExprContext::Load =>
+                if matches!(attribute.attr.as_str(), "__class__" | "__dict__")
+                    && attribute.ctx == ast::ExprContext::Load =>
             {
-                let Ok(template) = parser::parse_expression(&format!("{VARS}(None)")) else { return };
+                let function = if attribute.attr.as_str() == "__dict__" { VARS } else { TYPE };
+                let Ok(template) = parser::parse_expression(&format!("{function}(None)")) else { return };
                 let mut call = *template.into_syntax().body;
                 relocate_expr(&mut call, attribute.range);
                 let ast::Expr::Call(ast::ExprCall { arguments, .. }) = &mut call else { return };

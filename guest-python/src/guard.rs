@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule, PyStr, PyType};
 use rustpython_vm::common::format::{FieldName, FieldNamePart, FormatPart, FormatString, FromTemplate};
 use rustpython_vm::common::wtf8::Wtf8;
+use rustpython_vm::types::PyTypeFlags;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine, pymodule};
 
 use crate::policy::{self, Attribute};
@@ -106,6 +107,30 @@ fn check_format(format: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<()> {
     }
 }
 
+/// What methods have for `type`.
+pub fn class_of_classes() -> Option<PyObjectRef> {
+    CLASS_OF_CLASSES.with_borrow(Clone::clone)
+}
+
+/// Lets nobody change the classes that there are: they are the library's.
+pub fn freeze_classes(vm: &VirtualMachine) {
+    fn freeze(class: &Py<PyType>) {
+        if class.slots.flags.has_feature(PyTypeFlags::IMMUTABLETYPE)
+            && class.slots.flags.has_feature(PyTypeFlags::HEAPTYPE)
+        {
+            return;
+        }
+        class.slots.flags.insert(PyTypeFlags::IMMUTABLETYPE);
+        let subclasses: Vec<_> = class.subclasses.read().iter().filter_map(|weak| weak.upgrade()).collect();
+        for subclass in subclasses {
+            if let Some(subclass) = subclass.downcast_ref::<PyType>() {
+                freeze(subclass);
+            }
+        }
+    }
+    freeze(vm.ctx.types.object_type);
+}
+
 /// Has the methods of `str` that read attributes check their names first.
 pub fn guard_formats(vm: &VirtualMachine) -> PyResult<()> {
     let class = vm.ctx.types.str_type;
@@ -119,7 +144,7 @@ pub fn guard_formats(vm: &VirtualMachine) -> PyResult<()> {
 
 #[pymodule]
 pub mod _guard {
-    use rustpython_vm::builtins::{PyDictRef, PyStrRef, PyType};
+    use rustpython_vm::builtins::{PyDictRef, PyModule, PyStrRef, PyType};
     use rustpython_vm::function::{FuncArgs, ItemDoc, OptionalArg, PyMethodDef, PyMethodFlags};
     use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
@@ -166,19 +191,33 @@ pub mod _guard {
     fn vars(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyDictRef> {
         let is_namespace = *object.class().slot_name() == *"types.SimpleNamespace";
         let instance = is_namespace || (object.downcast_ref::<PyType>().is_none() && is_own(&object, vm));
+        let is_module = |value: &PyObjectRef| value.downcast_ref::<PyModule>().is_some();
         let dict = if instance { object.dict() } else { None };
+        // What an instance has of a class of the library's may be no business of a method's.
+        let dict = dict.filter(|dict| !dict.values_vec().iter().any(is_module));
         dict.ok_or_else(|| vm.new_type_error("vars() and __dict__ are for instances of your own classes"))
     }
 
     /// `type(x)`. Of a class it would be what makes classes: that has a stand-in.
     #[pyfunction]
-    fn class(object: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    fn class_of(object: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         if object.downcast_ref::<PyType>().is_none() {
             return Ok(object.class().to_owned().into());
         }
         CLASS_OF_CLASSES
             .with_borrow(Clone::clone)
             .ok_or_else(|| vm.new_runtime_error("the prelude did not run"))
+    }
+
+    /// What is to be the name of a field, as a plain string: private ones too, for the class is the body's own.
+    #[pyfunction]
+    fn field(name: PyStrRef, vm: &VirtualMachine) -> PyResult<PyStrRef> {
+        let text = name.to_string_lossy().into_owned();
+        let found = policy::with(|policy| policy.attribute(&text));
+        if text.starts_with("__") || !matches!(found, Attribute::Allowed | Attribute::Private) {
+            return Err(super::refused(&text, vm));
+        }
+        Ok(vm.ctx.new_str(text))
     }
 
     /// What is given to `operator.attrgetter` and `operator.methodcaller`, as a plain string.

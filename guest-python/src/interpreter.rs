@@ -67,11 +67,15 @@ fn prepare(vm: &VirtualMachine) -> Vec<String> {
     };
     // All that methods may import is imported now, so that no method pays for it; of what they do not see,
     // `strptime` imports a module when it is first used.
-    let steps: [&dyn Fn() -> PyResult<()>; 4] = [
+    let steps: [&dyn Fn() -> PyResult<()>; 5] = [
         &|| namespace::init(&guarded, vm),
         &|| vm.import("_strptime", 0).map(drop),
         &|| run::find_generator(vm),
         &|| guard::guard_formats(vm),
+        &|| {
+            guard::freeze_classes(vm);
+            Ok(())
+        },
     ];
     steps.into_iter().map(|step| step()).filter_map(Result::err).map(|error| shown(&error, vm)).collect()
 }

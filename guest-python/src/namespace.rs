@@ -11,7 +11,7 @@ use rustpython_vm::function::FuncArgs;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{PyObjectRef, PyRef, PyResult, VirtualMachine};
 
-use crate::guard::OWN_MODULE;
+use crate::guard::{self, OWN_MODULE};
 use crate::policy::{self, Policy};
 
 /// Private names that native code takes from a module while a method runs.
@@ -31,12 +31,19 @@ const NATIVE: [(&str, &[&str]); 2] = [
         ],
     ),
 ];
+/// Modules that native code imports while a method runs.
+const NATIVE_IMPORTS: [&str; 6] =
+    ["_pycodecs", "_strptime", "annotationlib", "copyreg", "importlib._bootstrap_external", "locale"];
 /// What the syntax tree says in place of `x.__dict__` and of `type(x)`: no body can write the names.
 pub const VARS: &str = "__vars__";
 pub const TYPE: &str = "__type__";
 /// What the prelude has a version of for methods, under the same name.
-const GUARDED: [(&str, &str); 3] =
-    [("contextlib", "redirect_stdout"), ("operator", "attrgetter"), ("operator", "methodcaller")];
+const GUARDED: [(&str, &str); 4] = [
+    ("contextlib", "redirect_stdout"),
+    ("functools", "cached_property"),
+    ("operator", "attrgetter"),
+    ("operator", "methodcaller"),
+];
 
 struct Namespace {
     builtins: PyDictRef,
@@ -177,8 +184,13 @@ fn builtins(policy: &Policy, vm: &VirtualMachine) -> PyResult<PyDictRef> {
             dict.set_item(name, guard.get_attr(name, vm)?, vm)?;
         }
     }
+    if policy.builtins.contains("type")
+        && let Some(class) = guard::class_of_classes()
+    {
+        dict.set_item("type", class, vm)?;
+    }
     dict.set_item(VARS, guard.get_attr("vars", vm)?, vm)?;
-    dict.set_item(TYPE, guard.get_attr("class", vm)?, vm)?;
+    dict.set_item(TYPE, guard.get_attr("class_of", vm)?, vm)?;
     for name in ["__build_class__", "__debug__"] {
         dict.set_item(name, vm.builtins.get_attr(name, vm)?, vm)?;
     }
@@ -187,7 +199,7 @@ fn builtins(policy: &Policy, vm: &VirtualMachine) -> PyResult<PyDictRef> {
 }
 
 /// The statement `import`, as methods have it. Native code that imports something while a method runs comes this way
-/// too; what it asks for besides is given as it is, for no body can: the audit read all names that it can ask for.
+/// too, and is given its own modules as they are: no body can ask for them, the audit reads the names it asks for.
 fn import(args: FuncArgs, vm: &VirtualMachine) -> PyResult {
     let name = args.args.first().and_then(|name| name.downcast_ref::<PyStr>()).and_then(|name| name.to_str());
     let names_follow = args.args.get(3).is_some_and(|list| list.clone().try_to_bool(vm).unwrap_or(false));
@@ -198,9 +210,11 @@ fn import(args: FuncArgs, vm: &VirtualMachine) -> PyResult {
             faces.contains_key(name).then(|| faces.get(asked).cloned()).flatten()
         })
     });
+    let name = name.unwrap_or_default();
     match face {
         Some(face) => Ok(face.into()),
-        None => vm.builtins.get_attr("__import__", vm)?.call(args, vm),
+        None if NATIVE_IMPORTS.contains(&name) => vm.builtins.get_attr("__import__", vm)?.call(args, vm),
+        None => Err(vm.new_import_error(format!("methods have no module '{name}'"), vm.ctx.new_str(name))),
     }
 }
 

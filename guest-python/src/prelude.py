@@ -136,17 +136,22 @@ def wraps(wrapped):
 
 functools.wraps = wraps
 
-import operator
-
 import _guard
 
 
 
-class Class:
-    """What the class of a class seems to be: a name."""
+class Meta(type):
+    def __call__(cls, *of):
+        if len(of) != 1:
+            raise TypeError("classes are made by the statement `class`")
+        return _guard.class_of(of[0])
 
-    def __new__(cls, *_, **__):
-        raise TypeError("classes are made by the statement `class`")
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, type)
+
+
+class Class(metaclass=Meta):
+    """What methods have for `type`: it tells the class of a value, and whether a value is a class."""
 
     def __init_subclass__(cls):
         raise TypeError("classes are made by the statement `class`")
@@ -156,17 +161,50 @@ Class.__name__ = Class.__qualname__ = "type"
 Class.__module__ = "builtins"
 _guard.register(Class)
 
-_attrgetter, _methodcaller = operator.attrgetter, operator.methodcaller
-
 
 def attrgetter(*names):
     """As methods see it: the names are checked."""
-    return _attrgetter(*map(_guard.path, names))
+    paths = [_guard.path(name).split(".") for name in names]
+
+    def get(thing, path):
+        for name in path:
+            thing = _guard.getattr(thing, name)
+        return thing
+
+    if len(paths) == 1:
+        return lambda thing: get(thing, paths[0])
+    return lambda thing: tuple([get(thing, path) for path in paths])
 
 
 def methodcaller(name, /, *args, **kwargs):
     """As methods see it: the name is checked."""
-    return _methodcaller(_guard.path(name), *args, **kwargs)
+    name = _guard.path(name)
+    return lambda thing: _guard.getattr(thing, name)(*args, **kwargs)
+
+
+class cached_property:
+    """As methods see it: the name is the one it has in its class."""
+
+    __slots__ = ("__function", "__name")
+
+    def __init__(self, function):
+        self.__function = function
+        self.__name = None
+
+    def __init_subclass__(cls):
+        raise TypeError("cached_property cannot be a base class")
+
+    def __set_name__(self, owner, name):
+        if self.__name is None:
+            self.__name = _guard.path(name)
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        cache = instance.__dict__
+        if self.__name not in cache:
+            cache[self.__name] = self.__function(instance)
+        return cache[self.__name]
 
 
 class redirect_stdout:
@@ -213,8 +251,13 @@ sys.argv.clear()
 # What the library would compile from text, or read by a name that it is given, it does no more, or with names that
 # methods may use.
 import annotationlib
+import ast
+import collections
+import copy
 import dataclasses
+import enum
 import string
+import traceback
 
 
 def not_evaluated(*_, **__):
@@ -222,8 +265,28 @@ def not_evaluated(*_, **__):
 
 
 annotationlib.ForwardRef.evaluate = not_evaluated
-annotationlib.ForwardRef.__forward_code__ = property(not_evaluated)
-string.getattr = _guard.getattr
+annotationlib.ForwardRef.__forward_code__ = property(lambda self: None)
+string.getattr = ast.getattr = _guard.getattr
+# It makes its pattern when it is first used, and classes cannot be changed later.
+string.Template("").substitute()
+copy.setattr = _guard.setattr
+# It imports the module that an exception names.
+traceback._compute_suggestion_error = lambda *_: None
+# It reads and writes the module that it is given the name of.
+del enum.EnumType._convert_
+# Classes that are made here belong to a module that is looked for.
+sys.modules["__main__"] = types.ModuleType("__main__")
+
+_namedtuple = collections.namedtuple
+
+
+def namedtuple(typename, field_names, **options):
+    if isinstance(field_names, str):
+        field_names = field_names.replace(",", " ").split()
+    return _namedtuple(typename, [_guard.field(str(name)) for name in field_names], **options)
+
+
+collections.namedtuple = namedtuple
 
 _field_name = dataclasses.Field.__dict__["name"]
 
@@ -231,8 +294,8 @@ _field_name = dataclasses.Field.__dict__["name"]
 def name_field(field, name):
     # The name becomes code, and reads attributes. A field is made before it has a name.
     if name is not None:
-        name = _guard.path(name)
-        if not name.isidentifier() or name.startswith("__"):
+        name = _guard.field(name)
+        if not name.isidentifier():
             raise ValueError(f"{name!r} is not the name of a field")
     _field_name.__set__(field, name)
 

@@ -114,7 +114,10 @@ impl<'a> Visitor<'a> for Own<'a> {
                 self.private.insert(name.id.as_str());
                 self.rebinds_self |= name.id == "self";
             }
-            Expr::StringLiteral(literal) => self.writes_dunders |= literal.value.to_str().contains("__"),
+            Expr::StringLiteral(literal) => {
+                let text = literal.value.to_str();
+                self.writes_dunders |= text.contains("__") && text.contains(|c| c != '_');
+            }
             _ => {}
         }
         visitor::walk_expr(self, expression);

@@ -146,20 +146,26 @@ impl<'a> Auditor<'a> {
         let in_class = self.in_class();
         match &*access.value {
             // `self` is what the method runs for, or an instance of the body's own class.
-            Expr::Name(value) if value.id == "self" && !self.own.rebinds_self && !name.starts_with("__") => {
+            Expr::Name(value) if self.is_the_object(value) && !name.starts_with("__") => {
                 self.policy.attribute(name) == Attribute::Private
             }
             Expr::Name(value) if matches!(name, "__new__" | "__setattr__") => {
-                value.id == "object" && in_class
+                value.id == "object" && in_class && !self.is_variable("object")
             }
             Expr::Name(_) if name == "__class__" => in_class && read,
             Expr::Name(_) if name == "__dict__" => self.own.has_instances() && read,
             Expr::Call(call) => {
                 let on_super = matches!(&*call.func, Expr::Name(function) if function.id == "super");
-                on_super && in_class && self.policy.inherits(name)
+                on_super && in_class && !self.is_variable("super") && self.policy.inherits(name)
             }
             _ => false,
         }
+    }
+
+    /// Whether this is the method's own `self`, and not that of a function in the method.
+    fn is_the_object(&self, name: &ExprName) -> bool {
+        let is_bound_again = self.scopes.iter().skip(1).any(|scope| scope.bound.contains("self"));
+        name.id == "self" && !self.own.rebinds_self && !is_bound_again
     }
 
     /// Whether a class is around this place.
@@ -205,8 +211,10 @@ impl<'a> Auditor<'a> {
             Expr::Name(function) if !self.is_variable(function.id.as_str()) => function.id.as_str(),
             Expr::Name(function) if self.own.imported.contains(function.id.as_str()) => function.id.as_str(),
             Expr::Attribute(function) => {
-                if ATTRIBUTE_GETTERS.contains(&function.attr.as_str()) {
-                    self.getter(function.attr.as_str(), arguments, at);
+                match function.attr.as_str() {
+                    getter if ATTRIBUTE_GETTERS.contains(&getter) => self.getter(getter, arguments, at),
+                    "__setattr__" => self.setter(&function.value, arguments, at),
+                    _ => {}
                 }
                 return;
             }
@@ -221,8 +229,7 @@ impl<'a> Auditor<'a> {
             }
             _ if ATTRIBUTE_FUNCTIONS.contains(&id) => match arguments.args.get(1) {
                 Some(Expr::StringLiteral(literal)) => {
-                    let on_self = matches!(&arguments.args[0], Expr::Name(name) if name.id == "self")
-                        && !self.own.rebinds_self
+                    let on_self = matches!(&arguments.args[0], Expr::Name(name) if self.is_the_object(name))
                         && self.policy.attribute(literal.value.to_str()) == Attribute::Private;
                     if !on_self {
                         self.attribute(literal.value.to_str(), at);
@@ -247,6 +254,21 @@ impl<'a> Auditor<'a> {
         }
     }
 
+    /// `object.__setattr__(self, 'name', …)`, `super().__setattr__(name, …)`.
+    fn setter(&mut self, on: &'a Expr, arguments: &'a Arguments, at: TextSize) {
+        let index = usize::from(matches!(on, Expr::Name(_)));
+        match arguments.args.get(index) {
+            Some(Expr::StringLiteral(literal)) => {
+                let name = literal.value.to_str();
+                if !self.policy.is_settable(name) {
+                    self.find("dunder", &format!("Disallowed change of dunder attribute '{name}'"), at);
+                }
+            }
+            Some(name) if index == 0 && strings::is_plain_name(name) => {}
+            _ => self.find("getattr", "Disallowed call to '__setattr__' with a name that is no literal", at),
+        }
+    }
+
     /// `attrgetter('a.b')`, `methodcaller('name', …)`.
     fn getter(&mut self, function: &str, arguments: &'a Arguments, at: TextSize) {
         let names = if function == "methodcaller" {
@@ -259,6 +281,7 @@ impl<'a> Auditor<'a> {
                 Expr::StringLiteral(literal) if !arguments.args[0].is_starred_expr() => {
                     literal.value.to_str().split('.').for_each(|part| self.attribute(part, at));
                 }
+                name if strings::is_plain_name(name) && !self.own.writes_dunders => {}
                 _ => {
                     self.find("getattr", &format!("Disallowed call to '{function}' with a computed name"), at)
                 }
@@ -378,6 +401,18 @@ impl<'a> Auditor<'a> {
             let is_metaclass =
                 |keyword: &Keyword| keyword.arg.as_ref().is_none_or(|name| name.as_str() == "metaclass");
             if self.is_abc(arguments) {
+                self.judge(META);
+                for keyword in &arguments.keywords {
+                    match &keyword.value {
+                        Expr::Name(name) => self.judge(name.id.as_str()),
+                        Expr::Attribute(attribute) => {
+                            if let Expr::Name(module) = &*attribute.value {
+                                self.judge(module.id.as_str());
+                            }
+                        }
+                        _ => {}
+                    }
+                }
                 arguments.args.iter().for_each(|base| self.visit_expr(base));
             } else {
                 if arguments.keywords.iter().any(is_metaclass)
@@ -464,7 +499,13 @@ impl<'a> Auditor<'a> {
             return self.find("format", "Disallowed attribute in a format string", expression.start());
         }
         match Scope::comprehension(expression) {
-            Some(scope) => self.within(scope, |auditor| visitor::walk_expr(auditor, expression)),
+            Some(scope) => {
+                // The first iterable is read outside, where the names of the comprehension are not yet.
+                if let Some(first) = Scope::first_iterable(expression) {
+                    self.visit_expr(first);
+                }
+                self.within(scope, |auditor| visitor::walk_expr(auditor, expression));
+            }
             None => visitor::walk_expr(self, expression),
         }
     }

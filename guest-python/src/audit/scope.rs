@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use ruff_python_ast::visitor::{self, Visitor};
-use ruff_python_ast::{ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt};
+use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt};
 
 #[derive(Default)]
 pub struct Scope<'a> {
@@ -24,17 +24,15 @@ impl<'a> Scope<'a> {
         scope
     }
 
+    /// What a comprehension or a generator reads before its own names are there.
+    pub fn first_iterable(expression: &'a Expr) -> Option<&'a Expr> {
+        clauses(expression)?.first().map(|clause| &clause.iter)
+    }
+
     /// The scope that a comprehension or a generator is.
     pub fn comprehension(expression: &'a Expr) -> Option<Self> {
-        let clauses = match expression {
-            Expr::ListComp(comprehension) => &comprehension.generators,
-            Expr::SetComp(comprehension) => &comprehension.generators,
-            Expr::DictComp(comprehension) => &comprehension.generators,
-            Expr::Generator(comprehension) => &comprehension.generators,
-            _ => return None,
-        };
         let mut scope = Self::default();
-        for clause in clauses {
+        for clause in clauses(expression)? {
             scope.visit_expr(&clause.target);
         }
         Some(scope)
@@ -45,6 +43,16 @@ impl<'a> Scope<'a> {
         scope.is_class = true;
         scope
     }
+}
+
+fn clauses(expression: &Expr) -> Option<&[Comprehension]> {
+    Some(match expression {
+        Expr::ListComp(comprehension) => &comprehension.generators,
+        Expr::SetComp(comprehension) => &comprehension.generators,
+        Expr::DictComp(comprehension) => &comprehension.generators,
+        Expr::Generator(comprehension) => &comprehension.generators,
+        _ => return None,
+    })
 }
 
 impl<'a> Visitor<'a> for Scope<'a> {

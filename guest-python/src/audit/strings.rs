@@ -73,7 +73,9 @@ fn is_value(expression: &Expr) -> bool {
                 keeps && is_value(&method.value)
             }
             Expr::Name(function) => {
-                function.id == "str" && call.arguments.args.len() == 1 && is_value(&call.arguments.args[0])
+                matches!(function.id.as_str(), "str" | "type")
+                    && call.arguments.args.len() == 1
+                    && is_value(&call.arguments.args[0])
             }
             _ => false,
         },
@@ -103,10 +105,12 @@ pub fn is_invisible(c: char) -> bool {
 pub fn deceiving_character(source: &str) -> Option<(char, usize, usize)> {
     source.split('\n').enumerate().find_map(|(line, text)| {
         let deceives = |c: &char| match c {
-            '\t' | '\r' | '\x0c' => false,
+            '\t' => false,
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => true,
             c => c.is_control(),
         };
+        // A carriage return belongs to the end of a line; elsewhere it ends one that nobody sees end.
+        let text = text.strip_suffix('\r').unwrap_or(text);
         let (column, c) = text.chars().enumerate().find(|(_, c)| deceives(c))?;
         Some((c, line + 1, column + 1))
     })

@@ -22,6 +22,67 @@ const MAX_NAME: usize = 100;
 const MAX_SOURCE: u32 = 64 << 10;
 const MAX_DEPTH: u32 = 200;
 
+/// The statements and expressions of Python, as `guest-python/src/audit/constructs.rs` calls them.
+const CONSTRUCTS: [&str; 57] = [
+    "annotated-assignment",
+    "assert",
+    "assignment",
+    "async",
+    "attribute",
+    "augmented-assignment",
+    "await",
+    "binary-op",
+    "bool-op",
+    "break",
+    "bytes",
+    "call",
+    "class",
+    "comparison",
+    "comprehension",
+    "conditional",
+    "constant",
+    "continue",
+    "decorator",
+    "del",
+    "dict",
+    "except-star",
+    "expression",
+    "f-string",
+    "for",
+    "function",
+    "generator",
+    "global",
+    "if",
+    "import",
+    "ipython",
+    "lambda",
+    "list",
+    "match",
+    "metaclass",
+    "nonlocal",
+    "pass",
+    "raise",
+    "relative-import",
+    "return",
+    "set",
+    "slice",
+    "star-import",
+    "starred",
+    "string",
+    "subscript",
+    "t-string",
+    "try",
+    "tuple",
+    "type-alias",
+    "type-parameters",
+    "unary-op",
+    "walrus",
+    "while",
+    "with",
+    "yield",
+    "yield-in-method",
+];
+
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PolicyError {
     #[error("the policy {0} cannot be read: {1}")]
@@ -117,7 +178,10 @@ impl Policy {
             return Err(unreadable(format!("it has more than {MAX_BYTES} bytes")));
         }
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(&text)
+        Self::parse(&text).map_err(|error| match error {
+            PolicyError::Invalid(why) => PolicyError::Invalid(format!("{}: {why}", path.display())),
+            unreadable @ PolicyError::Unreadable(..) => unreadable,
+        })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -141,6 +205,19 @@ impl Policy {
         if !(1..=MAX_DEPTH).contains(&self.limits.depth) {
             return Err(format!("limits.depth must be 1 to {MAX_DEPTH}"));
         }
+        if let Some(unknown) =
+            self.constructs.allowed.iter().find(|name| !CONSTRUCTS.contains(&name.0.as_str()))
+        {
+            return Err(format!("constructs.allowed has {unknown}, which is no construct"));
+        }
+        for name in self.modules.hidden.iter().chain(&self.modules.shown) {
+            let module = name.0.rsplit_once('.').map(|(module, _)| module);
+            if !module.is_some_and(|module| self.modules.allowed.iter().any(|name| name.0 == module)) {
+                return Err(format!(
+                    "modules.hidden or modules.shown has {name}, which is of no allowed module"
+                ));
+            }
+        }
         for module in &self.modules.allowed {
             if let Some((package, _)) = module.0.rsplit_once('.')
                 && !self.modules.allowed.iter().any(|name| name.0 == package)
@@ -154,6 +231,7 @@ impl Policy {
     /// The same for the same rules, however they are written.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(toml::to_string(self).unwrap_or_default().as_bytes())
+        let text = toml::to_string(self).expect("lists of names and two numbers are TOML");
+        Digest::of(text.as_bytes())
     }
 }

@@ -97,6 +97,7 @@ fn explain(rule: &str) -> Result<(), Failure> {
 }
 
 fn policy(config: &Config) -> Result<(), Failure> {
+    parts::policy(config)?;
     let text = match &config.policy {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,

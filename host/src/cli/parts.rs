@@ -81,6 +81,9 @@ pub async fn sandbox_within(patience: Duration, config: &Config) -> Result<Arc<d
     if config.sandboxes.is_empty() {
         return Ok(Arc::new(isolates(config).await?));
     }
+    if config.policy.is_some() {
+        tell("AURA_POLICY says nothing here: the sandbox has its own, given to `aura sandbox serve`.");
+    }
     let addresses = config.sandboxes.clone();
     let waiting = |why: &str| tell(&format!("Waiting for the sandbox: {why}."));
     let connected = blocking(move || RemoteSandbox::connect(addresses, patience, waiting)).await?;

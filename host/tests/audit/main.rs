@@ -35,6 +35,41 @@ fn each_rule_refuses_its_example_and_accepts_what_it_says_to_write_instead() {
     assert_eq!(broken(&format!("return {}{}", "[".repeat(160), "]".repeat(160))), ["depth"]);
 }
 
+/// What the namespace of a body keeps out, were the audit not there.
+#[test]
+fn a_body_that_nobody_audited_finds_no_other_modules_and_builtins() {
+    for (body, class) in [
+        ("import sys\nreturn sys.modules", "ImportError"),
+        ("from builtins import eval\nreturn eval('1')", "ImportError"),
+        ("import importlib.util", "ImportError"),
+        ("from random import _urandom", "ImportError"),
+        ("return eval('1')", "NameError"),
+        ("return open('/etc/passwd')", "NameError"),
+        ("return getattr(self, '__cl' + 'ass__')", "AttributeError"),
+        ("return ('{0.__cl' + 'ass__.__mro__}').format(1)", "AttributeError"),
+        ("import random\nreturn vars(random)", "TypeError"),
+    ] {
+        let run = SANDBOX.run(&call(body, json!([])), &mut Nobody);
+        let Outcome::Failed(fault) = run.outcome else { panic!("{body}: {:?}", run.outcome) };
+        assert_eq!(fault.exception.map(|exception| exception.class).as_deref(), Some(class), "{body}");
+    }
+}
+
+fn call(body: &str, args: Value) -> Call {
+    Call {
+        receiver: ObjectId::parse("system").unwrap(),
+        method: MethodName::parse("walk").unwrap(),
+        source: Source::parse(body).unwrap(),
+        attributes: Json::empty_object(),
+        inherited: Json::empty_object(),
+        args: Json::of(&args).unwrap(),
+        kwargs: Json::empty_object(),
+        seed: 0,
+        time: Timestamp(0),
+        quota: Quota { fuel: 1 << 40, wall_ms: 600_000, memory_bytes: 1 << 30, output_bytes: 0 },
+    }
+}
+
 /// Walks everything that can be reached by attributes from what a body may name, as the audit reads attributes, and
 /// looks for what would undo it. A new library in the guest brings new ways; this finds them.
 #[test]
@@ -46,19 +81,7 @@ fn no_attribute_leads_out_of_the_policy() {
         policy["attributes"]["denied"],
         policy["attributes"]["dunders"]
     ]);
-    let call = Call {
-        receiver: ObjectId::parse("system").unwrap(),
-        method: MethodName::parse("walk").unwrap(),
-        source: Source::parse(include_str!("reach.py")).unwrap(),
-        attributes: Json::empty_object(),
-        inherited: Json::empty_object(),
-        args: Json::of(&args).unwrap(),
-        kwargs: Json::empty_object(),
-        seed: 0,
-        time: Timestamp(0),
-        quota: Quota { fuel: 1 << 40, wall_ms: 600_000, memory_bytes: 1 << 30, output_bytes: 0 },
-    };
-    let run = SANDBOX.run(&call, &mut Nobody);
+    let run = SANDBOX.run(&call(include_str!("reach.py"), args), &mut Nobody);
     let Outcome::Returned { result, .. } = run.outcome else { panic!("{:?}", run.outcome) };
     let (seen, reached): (usize, Vec<String>) = serde_json::from_str(result.get()).unwrap();
     assert!(seen > 1_000, "the walk saw only {seen} values");

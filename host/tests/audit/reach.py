@@ -1,6 +1,9 @@
-import builtins
-import importlib
-import sys
+from json import dumps
+
+# The modules as they are: nothing here was audited.
+real = dumps.__globals__['__builtins__']
+real = real if isinstance(real, dict) else real.__dict__
+builtins, importlib, sys = (real['__import__'](name) for name in ('builtins', 'importlib', 'sys'))
 
 modules, allowed, denied, dunders = args
 get, class_of = builtins.getattr, builtins.type
@@ -27,8 +30,8 @@ for module, names in {
     'contextlib': ['redirect_stdout', 'redirect_stderr'],
     'io': ['FileIO', 'open', 'open_code'],
 }.items():
-    real = importlib.import_module(module)
-    found = {name: get(real, name, None) for name in names}
+    module_itself = importlib.import_module(module)
+    found = {name: get(module_itself, name, None) for name in names}
     forbidden.update({id(value): f'{module}.{name}' for name, value in found.items() if value is not None})
 # The function of attributes, guarded or not, is only ever called: the audit sees to that.
 for name, module in sys.modules.items():

@@ -144,8 +144,7 @@ impl Fixtures {
         }
         let (sandbox, source) = (std::sync::Arc::clone(&self.replayer.sandbox), case.source.clone());
         let audit = self.replayer.workers.run(move || sandbox.audit(&source)).await;
-        let audit =
-            audit.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??;
+        let audit = audit.ok_or_else(|| Failure::Failed("The audit ended without a verdict.".into()))??;
         let refusal = match audit.verdict {
             Audited::Accepted => None,
             Audited::Rejected(findings) => Some(Fault::audit_rejected(findings).message),
