@@ -26,7 +26,7 @@ fn entries(bytes: &[u8]) -> (Vec<Entry>, Result<(), LinesError>) {
     let mut read = || {
         let mut lines = Lines::begin(bytes)?;
         loop {
-            let entry = lines.next()?;
+            let entry = lines.next_entry()?;
             let is_last = matches!(entry, Entry::End(_));
             entries.push(entry);
             if is_last {

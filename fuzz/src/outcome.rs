@@ -52,15 +52,15 @@ fn run(mut bytes: &[u8]) -> bool {
     while let Some((length, rest)) = bytes.split_first_chunk() {
         let (frame, rest) = rest.split_at(rest.len().min(u16::from_le_bytes(*length).into()));
         bytes = rest;
-        let sent = match whole::<Ran>(frame) {
-            Some(Ran::Sent(sent)) => sent,
+        let asked = match whole::<Ran>(frame) {
+            Some(Ran::Sent(asked)) => asked,
             Some(Ran::Ended(ended)) => {
                 in_this_process(&ended.outcome);
                 return ledger.end(ended).is_ok_and(|run| end(&run, left, is_stopped));
             }
             None => return false,
         };
-        let Ok(send) = send(&mut ledger, sent, left) else { return false };
+        let Ok(send) = send(&mut ledger, asked, left) else { return false };
         assert!(!is_stopped, "a send of a run that was stopped");
         let reply = answer(&send);
         left = send.fuel - reply.as_ref().map_or(0, |reply| reply.fuel_used);
@@ -70,8 +70,8 @@ fn run(mut bytes: &[u8]) -> bool {
     false
 }
 
-fn send(ledger: &mut Ledger, sent: Sent, left: u64) -> Result<Send, String> {
-    let send = ledger.send(sent)?;
+fn send(ledger: &mut Ledger, asked: Sent, left: u64) -> Result<Send, String> {
+    let send = ledger.send(asked)?;
     assert!(send.fuel <= left && send.wall_ms <= QUOTA.wall_ms && send.memory_bytes <= QUOTA.memory_bytes);
     assert!(send.args.is_array() && send.kwargs.is_object());
     assert!(send.attributes.as_ref().is_none_or(Json::is_object));

@@ -91,7 +91,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next entry. The last one is [`Entry::End`].
-    pub fn next(&mut self) -> Result<Entry, LinesError> {
+    pub fn next_entry(&mut self) -> Result<Entry, LinesError> {
         if !self.read_line()? {
             return Err(LinesError::CutShort(self.line));
         }
@@ -230,7 +230,7 @@ mod tests {
         let mut lines = Lines::begin(text.as_bytes()).map_err(|error| error.to_string())?;
         let mut entries = 0;
         loop {
-            match lines.next().map_err(|error| error.to_string())? {
+            match lines.next_entry().map_err(|error| error.to_string())? {
                 Entry::End(_) => return Ok(entries),
                 _ => entries += 1,
             }
@@ -277,7 +277,7 @@ mod tests {
                     NIL,
                     r#"{"method":{"object":"nil","name":"greet","version":1,"source":"return 1","provenance":{"author":"mind","temperature":1e39},"installed_at":0}}"#,
                 ],
-                "line 3: a number is too large (column 126)",
+                "line 3: a number is too large (column 122)",
             ),
             (
                 &[HEADER, r#"{"object":{"id":"a","attributes":5}}"#],
@@ -307,7 +307,7 @@ mod tests {
         let endless = io::BufReader::new(HEADER.as_bytes().chain(&b"\n"[..]).chain(io::repeat(b'x')));
         let mut lines = Lines::begin(endless).unwrap();
         assert_eq!(
-            lines.next().unwrap_err().to_string(),
+            lines.next_entry().unwrap_err().to_string(),
             format!("line 2: the line has more than {MAX_LINE} bytes")
         );
     }

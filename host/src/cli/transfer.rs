@@ -221,7 +221,7 @@ fn read(
     to: &mpsc::Sender<Entry>,
 ) -> (u64, Result<(), LinesError>) {
     loop {
-        let entry = match lines.next() {
+        let entry = match lines.next_entry() {
             Ok(entry) => entry,
             Err(error) => return (lines.line(), Err(error)),
         };

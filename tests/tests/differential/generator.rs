@@ -26,8 +26,9 @@ const ATTRIBUTES: &[&str] =
 const SET: &[&str] = &["value", "items", "é", "_own"];
 const KEYWORDS: &[&str] = &["key", "default", "value", "é", "indent"];
 const STRINGS: &[&str] = &["'x'", "\"eval\"", "r'\\d'", "'''open\n__class__'''", "'é'", "u'0'"];
-/// Names of builtins that a body may give to variables of its own.
-const SHADOWED: &[&str] = &["eval", "open", "input"];
+/// Names that a body may give to variables of its own, and that are else builtins which methods do not have, or may
+/// only call.
+const SHADOWED: &[&str] = &["eval", "open", "input", "type", "getattr"];
 
 /// What a body is made to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +85,9 @@ impl Body {
     pub fn source(&self) -> String {
         let mut source = BEGINNING.to_owned();
         for piece in self.pieces.iter().filter(|piece| !piece.is_empty()) {
-            source += "try:\n";
-            piece.iter().for_each(|line| source += &format!("    {line}\n"));
-            source += "except Exception as error:\n    out.append(f'{type(error).__name__}: {error}')\n";
+            source += "try:\n    ";
+            source += &piece.join("\n    ");
+            source += "\nexcept Exception as error:\n    out.append(f'{type(error).__name__}: {error}')\n";
         }
         source + "return out\n"
     }

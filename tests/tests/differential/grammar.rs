@@ -45,7 +45,7 @@ pub const CLOSED: &[&str] = &[
     "{$e for $v in $f if ($v := $e)}",
     "{$s: $e for $v in $f}",
     "list($e for $v in $f)",
-    "[[$e for $v in $1] for $v in $f]",
+    "[[$e for $v in $f] for $v in $f]",
     "[lambda: $r for $v in $f]",
     "f'{$e}'",
     "f'a{$e!r:>{$e}}b{$e=}'",

@@ -163,6 +163,7 @@ fn leak(seen: &str) -> Option<String> {
         "<code object",
         "<frame object",
         "<class 'type'>",
+        "<built-in function getattr>",
     ];
     of_names.chain(others.map(str::to_owned)).find(|leak| seen.contains(leak.as_str()))
 }
@@ -178,7 +179,7 @@ fn each<R: Send>(count: u64, work: impl Fn(u64) -> R + Sync) -> Vec<(u64, R)> {
         numbers.map(|number| (number, work(number))).collect::<Vec<_>>()
     };
     let mut done: Vec<_> = thread::scope(|scope| {
-        let start = |_| thread::Builder::new().stack_size(thread_stack_bytes()).spawn_scoped(scope, &share);
+        let start = |_| thread::Builder::new().stack_size(thread_stack_bytes()).spawn_scoped(scope, share);
         let started: Vec<_> = (0..threads).map(start).collect();
         started.into_iter().flat_map(|thread| thread.expect("a thread").join().expect("no panic")).collect()
     });
