@@ -12,9 +12,14 @@ use super::grammar::{
 const BEGINNING: &str = "\
 import json, math, operator
 out = []
+try:
+    stand_in = type(int)
+except NameError:
+    stand_in = None
 def note(value):
     try:
-        out.append(repr(value))
+        text = repr(value)
+        out.append('the real type' if text == \"<class 'type'>\" and value is not stand_in else text)
     except Exception as error:
         out.append(f'{type(error).__name__}: {error}')
 a = b = total = match = é = 变量 = _x = None

@@ -245,7 +245,7 @@ pub const REFUSED: &[&str] = &[
     "(await $e)",
     "operator.attrgetter('x.$Z')",
     "operator.methodcaller('$Z', $E)",
-    "operator.attrgetter($e.value)",
+    "operator.attrgetter(len($e))",
     "ｅｖａｌ",
     "$e.ｅval",
     "$e.__claſs__",
