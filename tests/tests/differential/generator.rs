@@ -222,7 +222,6 @@ impl Writer {
                 self.sober -= 1;
                 expression
             }
-            'f' => self.own('c', depth, bound),
             'u' => self.own('d', depth, bound),
             'w' => self.own('v', depth, bound),
             'v' => {

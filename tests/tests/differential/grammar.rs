@@ -10,7 +10,7 @@
 //! | `P` `T` `C` `p` | parameters; type parameters; a whole pattern; a pattern in another |
 //! | `B` | a block, on a line of its own |
 //! | `s` | a string |
-//! | `f` `u` `w` | like `c`, `d`, `v`, but no name in it is that of a builtin: a comprehension begins in the scope around it, and in a class `del` and `+=` look further |
+//! | `u` `w` | like `d` and `v`, but no name in it is that of a builtin: in a class, `del` and `+=` look further |
 //! | `X` `Z` `D` | what is forbidden: a builtin that methods do not have; an attribute; a name that is bound |
 
 /// Expressions that need no parentheses anywhere.
@@ -40,13 +40,13 @@ pub const CLOSED: &[&str] = &[
     "{$E, *$e}",
     "{$s: $E, **$e}",
     "($E, *$e)",
-    "[$e for $v in $f]",
-    "[$e for $v, (*$v, $v) in $f for $v in $1 if $e if $e]",
-    "{$e for $v in $f if ($v := $e)}",
-    "{$s: $e for $v in $f}",
-    "list($e for $v in $f)",
-    "[[$e for $v in $f] for $v in $f]",
-    "[lambda: $r for $v in $f]",
+    "[$e for $v in $c]",
+    "[$e for $v, (*$v, $v) in $c for $v in $1 if $e if $e]",
+    "{$e for $v in $c if ($v := $e)}",
+    "{$s: $e for $v in $c}",
+    "list($e for $v in $c)",
+    "[[$e for $v in $c] for $v in $c]",
+    "[lambda: $r for $v in $c]",
     "f'{$e}'",
     "f'a{$e!r:>{$e}}b{$e=}'",
     "f'{f\"{$e}\"}' $s f'{$e:{$e}.{$e}}'",
