@@ -55,7 +55,7 @@ fn agree() -> Result<(), String> {
     let at_least = |end: &str, share: u64| ends.get(end).is_some_and(|number| *number >= count / share);
     let tried = at_least("Harmless: Returned", 4)
         && at_least("Forbidden: refused", 4)
-        && at_least("Shadowing: Returned", 50);
+        && at_least("Shadowing: Returned", 100);
     if tried { Ok(()) } else { Err("too few bodies came as far as they should".to_owned()) }
 }
 
