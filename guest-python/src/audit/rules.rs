@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    Alias, Arguments, ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName, Keyword,
-    Parameter, Pattern, PatternKeyword, Stmt, StmtClassDef, StmtFunctionDef, TypeParam,
+    Alias, Arguments, Comprehension, ExceptHandler, Expr, ExprAttribute, ExprCall, ExprContext, ExprName,
+    Keyword, Parameter, Pattern, PatternKeyword, Stmt, StmtClassDef, StmtFunctionDef, TypeParam,
 };
 use ruff_source_file::SourceCode;
 use ruff_text_size::{Ranged, TextSize};
 use rustpython_vm::VirtualMachine;
 
 use super::own::{META, Own};
-use super::scope::Scope;
+use super::scope::{self, Scope};
 use super::{constructs, strings};
 use crate::compile::Body;
 use crate::exports::aura::python::auditor::Finding;
@@ -187,7 +187,15 @@ impl<'a> Auditor<'a> {
         if !self.policy.binds(id, in_class && !is_read) {
             return self.find("dunder", &format!("Disallowed use of dunder name '{id}'"), at);
         }
-        if !is_read || is_dunder(id) || self.is_variable(id) {
+        if is_read {
+            self.read(name, called);
+        }
+    }
+
+    /// What a name stands for, when the body has no variable by it.
+    fn read(&mut self, name: &ExprName, called: bool) {
+        let (id, at) = (name.id.as_str(), name.start());
+        if is_dunder(id) || self.is_variable(id) {
             return;
         }
         if self.own.makes_classes.contains(id) {
@@ -453,6 +461,13 @@ impl<'a> Auditor<'a> {
             Stmt::Global(global) => {
                 global.names.iter().for_each(|name| self.binding(name.as_str(), name.start()));
             }
+            Stmt::AugAssign(assign) => {
+                // In a class, what it adds to may stand further out.
+                if let Expr::Name(name) = &*assign.target {
+                    self.read(name, false);
+                }
+                visitor::walk_stmt(self, statement);
+            }
             _ => visitor::walk_stmt(self, statement),
         }
     }
@@ -498,16 +513,22 @@ impl<'a> Auditor<'a> {
         {
             return self.find("format", "Disallowed attribute in a format string", expression.start());
         }
-        match Scope::comprehension(expression) {
-            Some(scope) => {
-                // The first iterable is read outside, where the names of the comprehension are not yet.
-                if let Some(first) = Scope::first_iterable(expression) {
-                    self.visit_expr(first);
-                }
-                self.within(scope, |auditor| visitor::walk_expr(auditor, expression));
-            }
+        match scope::comprehension(expression) {
+            Some((elements, clauses)) => self.comprehension(&elements, clauses),
             None => visitor::walk_expr(self, expression),
         }
+    }
+
+    /// Its first iterable is read outside, where the names of the comprehension are not yet.
+    fn comprehension(&mut self, elements: &[&'a Expr], clauses: &'a [Comprehension]) {
+        let Some((first, others)) = clauses.split_first() else { return };
+        self.visit_expr(&first.iter);
+        self.within(Scope::comprehension(clauses), |auditor| {
+            auditor.visit_expr(&first.target);
+            first.ifs.iter().for_each(|condition| auditor.visit_expr(condition));
+            others.iter().for_each(|clause| auditor.visit_comprehension(clause));
+            elements.iter().for_each(|element| auditor.visit_expr(element));
+        });
     }
 }
 
@@ -535,13 +556,7 @@ impl<'a> Visitor<'a> for Auditor<'a> {
     }
 
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
-        let captured = match pattern {
-            Pattern::MatchAs(named) => named.name.as_ref(),
-            Pattern::MatchStar(named) => named.name.as_ref(),
-            Pattern::MatchMapping(named) => named.rest.as_ref(),
-            _ => None,
-        };
-        if let Some(name) = captured {
+        if let Some(name) = scope::captured(pattern) {
             self.binding(name.as_str(), name.start());
         }
         self.deeper(pattern.start(), |auditor| visitor::walk_pattern(auditor, pattern));

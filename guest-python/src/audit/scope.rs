@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 
 use ruff_python_ast::visitor::{self, Visitor};
-use ruff_python_ast::{Comprehension, ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt};
+use ruff_python_ast::{
+    Comprehension, ExceptHandler, Expr, ExprContext, Identifier, Parameters, Pattern, Stmt,
+};
 
 #[derive(Default)]
 pub struct Scope<'a> {
@@ -24,18 +26,11 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    /// What a comprehension or a generator reads before its own names are there.
-    pub fn first_iterable(expression: &'a Expr) -> Option<&'a Expr> {
-        clauses(expression)?.first().map(|clause| &clause.iter)
-    }
-
     /// The scope that a comprehension or a generator is.
-    pub fn comprehension(expression: &'a Expr) -> Option<Self> {
+    pub fn comprehension(clauses: &'a [Comprehension]) -> Self {
         let mut scope = Self::default();
-        for clause in clauses(expression)? {
-            scope.visit_expr(&clause.target);
-        }
-        Some(scope)
+        clauses.iter().for_each(|clause| scope.visit_expr(&clause.target));
+        scope
     }
 
     pub fn class(body: &'a [Stmt]) -> Self {
@@ -45,14 +40,27 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn clauses(expression: &Expr) -> Option<&[Comprehension]> {
+/// What a comprehension or a generator makes, and its clauses.
+pub fn comprehension(expression: &Expr) -> Option<(Vec<&Expr>, &[Comprehension])> {
     Some(match expression {
-        Expr::ListComp(comprehension) => &comprehension.generators,
-        Expr::SetComp(comprehension) => &comprehension.generators,
-        Expr::DictComp(comprehension) => &comprehension.generators,
-        Expr::Generator(comprehension) => &comprehension.generators,
+        Expr::ListComp(list) => (vec![&*list.elt], &*list.generators),
+        Expr::SetComp(set) => (vec![&*set.elt], &*set.generators),
+        Expr::DictComp(dict) => {
+            (dict.key.iter().chain([&dict.value]).map(|part| &**part).collect(), &*dict.generators)
+        }
+        Expr::Generator(generator) => (vec![&*generator.elt], &*generator.generators),
         _ => return None,
     })
+}
+
+/// The name that a pattern itself binds.
+pub fn captured(pattern: &Pattern) -> Option<&Identifier> {
+    match pattern {
+        Pattern::MatchAs(named) => named.name.as_ref(),
+        Pattern::MatchStar(named) => named.name.as_ref(),
+        Pattern::MatchMapping(named) => named.rest.as_ref(),
+        _ => None,
+    }
 }
 
 impl<'a> Visitor<'a> for Scope<'a> {
@@ -105,13 +113,7 @@ impl<'a> Visitor<'a> for Scope<'a> {
     }
 
     fn visit_pattern(&mut self, pattern: &'a Pattern) {
-        let captured = match pattern {
-            Pattern::MatchAs(named) => named.name.as_ref(),
-            Pattern::MatchStar(named) => named.name.as_ref(),
-            Pattern::MatchMapping(named) => named.rest.as_ref(),
-            _ => None,
-        };
-        self.bound.extend(captured.map(|name| name.as_str()));
+        self.bound.extend(captured(pattern).map(|name| name.as_str()));
         visitor::walk_pattern(self, pattern);
     }
 }

@@ -223,7 +223,6 @@ impl Writer {
                 expression
             }
             'u' => self.own('d', depth, bound),
-            'w' => self.own('v', depth, bound),
             'v' => {
                 let name = self.name();
                 bound.push(name.clone());

@@ -10,7 +10,7 @@
 //! | `P` `T` `C` `p` | parameters; type parameters; a whole pattern; a pattern in another |
 //! | `B` | a block, on a line of its own |
 //! | `s` | a string |
-//! | `u` `w` | like `d` and `v`, but no name in it is that of a builtin: in a class, `del` and `+=` look further |
+//! | `u` | like `d`, but no name in it is that of a builtin: in a class, `del` of one that is not there says so |
 //! | `X` `Z` `D` | what is forbidden: a builtin that methods do not have; an attribute; a name that is bound |
 
 /// Expressions that need no parentheses anywhere.
@@ -129,7 +129,7 @@ pub const STATEMENTS: &[&str] = &[
     "$t = $E",
     "$t = $t = $E, $E",
     "$v = *$e, $e",
-    "$w += $E",
+    "$v += $E",
     "self.$b -= $E",
     "$r[$e] **= 2",
     "$v: $c = $E",
