@@ -88,12 +88,15 @@ fn explain(rule: &str) -> Result<(), Failure> {
             "There is no rule {rule}. `aura audit --explain` lists the rules."
         )));
     };
-    let indented = |code: &str| code.lines().map(|line| format!("    {line}\n")).collect::<String>();
     print(&format!("{rule}: {}\n\n{}\n", told.title, told.why))?;
     if let Some(refused) = &told.refused {
-        print(&format!("Refused:\n\n{}", indented(refused)))?;
+        print(&format!("Refused:\n\n{}\n", indented(refused)))?;
     }
-    print(&format!("Instead:\n\n{}", indented(&told.instead)).trim_end())
+    print(&format!("Instead:\n\n{}", indented(&told.instead)))
+}
+
+fn indented(code: &str) -> String {
+    code.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn policy(config: &Config) -> Result<(), Failure> {

@@ -49,20 +49,20 @@ fn a_body_that_nobody_audited_finds_no_other_modules_and_builtins() {
         ("return ('{0.__cl' + 'ass__.__mro__}').format(1)", "AttributeError"),
         ("import random\nreturn vars(random)", "TypeError"),
     ] {
-        let run = SANDBOX.run(&call(body, json!([])), &mut Nobody);
+        let run = SANDBOX.run(&call(body, &json!([])), &mut Nobody);
         let Outcome::Failed(fault) = run.outcome else { panic!("{body}: {:?}", run.outcome) };
         assert_eq!(fault.exception.map(|exception| exception.class).as_deref(), Some(class), "{body}");
     }
 }
 
-fn call(body: &str, args: Value) -> Call {
+fn call(body: &str, args: &Value) -> Call {
     Call {
         receiver: ObjectId::parse("system").unwrap(),
         method: MethodName::parse("walk").unwrap(),
         source: Source::parse(body).unwrap(),
         attributes: Json::empty_object(),
         inherited: Json::empty_object(),
-        args: Json::of(&args).unwrap(),
+        args: Json::of(args).unwrap(),
         kwargs: Json::empty_object(),
         seed: 0,
         time: Timestamp(0),
@@ -81,7 +81,7 @@ fn no_attribute_leads_out_of_the_policy() {
         policy["attributes"]["denied"],
         policy["attributes"]["dunders"]
     ]);
-    let run = SANDBOX.run(&call(include_str!("reach.py"), args), &mut Nobody);
+    let run = SANDBOX.run(&call(include_str!("reach.py"), &args), &mut Nobody);
     let Outcome::Returned { result, .. } = run.outcome else { panic!("{:?}", run.outcome) };
     let (seen, reached): (usize, Vec<String>) = serde_json::from_str(result.get()).unwrap();
     assert!(seen > 1_000, "the walk saw only {seen} values");

@@ -137,7 +137,7 @@ pub fn each<T: Sync, R: std::marker::Send>(items: &[T], work: impl Fn(&T) -> R +
         .collect::<Vec<_>>()
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let start = |_| thread::Builder::new().stack_size(thread_stack_bytes()).spawn_scoped(scope, &share);
+        let start = |_| thread::Builder::new().stack_size(thread_stack_bytes()).spawn_scoped(scope, share);
         let started: Vec<_> = (0..threads).map(start).collect();
         started.into_iter().flat_map(|thread| thread.expect("a thread").join().expect("no panic")).collect()
     });
