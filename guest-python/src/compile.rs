@@ -10,7 +10,7 @@ use ruff_source_file::{SourceFile, SourceFileBuilder};
 use ruff_text_size::{Ranged, TextRange};
 use rustpython_vm::compiler::{self, CompileError, CompileOpts, codegen, parser};
 
-use crate::namespace::{TYPE, VARS};
+use crate::namespace::{DICT, NAME, TYPE};
 
 /// Why a body cannot be compiled, and where.
 pub struct SyntaxError {
@@ -55,7 +55,11 @@ pub fn parse(method: &str, source: &str) -> Result<Body, SyntaxError> {
 pub fn compile(method: &str, mut body: Body) -> Result<compiler::CodeObject, SyntaxError> {
     // Python reads annotations late anyhow, and has such an import at the beginning of a file only.
     if body.statements.len() > 1 {
-        body.statements.retain(|statement| !is_of_the_future(statement));
+        let is_kept = |statement: &ast::Stmt| match statement {
+            ast::Stmt::ImportFrom(import) => !is_of_the_future(import),
+            _ => true,
+        };
+        body.statements.retain(is_kept);
     }
     Guarded.visit_body(&mut body.statements);
     let module = ast::Mod::Module(wrap(method, body.statements)?);
@@ -68,12 +72,14 @@ pub fn compile(method: &str, mut body: Body) -> Result<compiler::CodeObject, Syn
         .map_err(|error| CompileError::from(error).into())
 }
 
-fn is_of_the_future(statement: &ast::Stmt) -> bool {
-    let ast::Stmt::ImportFrom(import) = statement else { return false };
-    import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
+pub fn is_of_the_future(import: &ast::StmtImportFrom) -> bool {
+    import.level == 0 && import.module.as_ref().is_some_and(|module| module.as_str() == "__future__")
 }
 
-/// Has `x.__dict__`, `x.__class__` and `type(x)` give what methods may see.
+/// What changes an attribute by a name that it is given.
+pub const CHANGES: [&str; 2] = ["__delattr__", "__setattr__"];
+
+/// Has `x.__dict__` and `x.__class__` give what methods may see, and names that are given to [`CHANGES`] checked.
 struct Guarded;
 
 impl Transformer for Guarded {
@@ -84,25 +90,36 @@ impl Transformer for Guarded {
                 if matches!(attribute.attr.as_str(), "__class__" | "__dict__")
                     && attribute.ctx == ast::ExprContext::Load =>
             {
-                let function = if attribute.attr.as_str() == "__dict__" { VARS } else { TYPE };
-                let Ok(template) = parser::parse_expression(&format!("{function}(None)")) else { return };
-                let mut call = *template.into_syntax().body;
-                relocate_expr(&mut call, attribute.range);
-                let ast::Expr::Call(ast::ExprCall { arguments, .. }) = &mut call else { return };
-                let Some(argument) = arguments.args.first_mut() else { return };
-                std::mem::swap(argument, &mut attribute.value);
-                *expression = call;
+                let function = if attribute.attr.as_str() == "__dict__" { DICT } else { TYPE };
+                let range = attribute.range;
+                if let Some(call) = call_of(function, range, &mut attribute.value) {
+                    *expression = call;
+                }
             }
             ast::Expr::Call(call) => {
-                if let ast::Expr::Name(function) = &mut *call.func
-                    && function.id == "type"
+                // `super().__setattr__(name, …)`, `object.__setattr__(self, name, …)`.
+                if let ast::Expr::Attribute(function) = &*call.func
+                    && CHANGES.contains(&function.attr.as_str())
+                    && let index = usize::from(!function.value.is_call_expr())
+                    && let Some(name) = call.arguments.args.get_mut(index)
+                    && let Some(checked) = call_of(NAME, name.range(), name)
                 {
-                    function.id = TYPE.into();
+                    *name = checked;
                 }
             }
             _ => {}
         }
     }
+}
+
+/// `function(argument)`, taking the argument from where it stands.
+fn call_of(function: &str, range: TextRange, argument: &mut ast::Expr) -> Option<ast::Expr> {
+    let template = parser::parse_expression(&format!("{function}(None)")).ok()?;
+    let mut call = *template.into_syntax().body;
+    relocate_expr(&mut call, range);
+    let ast::Expr::Call(ast::ExprCall { arguments, .. }) = &mut call else { return None };
+    std::mem::swap(arguments.args.first_mut()?, argument);
+    Some(call)
 }
 
 /// A module whose only statement is the function with these statements as its body.

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule, PyStr, PyType};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyModule, PyStr, PyType};
 use rustpython_vm::common::format::{FieldName, FieldNamePart, FormatPart, FormatString, FromTemplate};
 use rustpython_vm::common::wtf8::Wtf8;
 use rustpython_vm::types::PyTypeFlags;
@@ -16,6 +16,8 @@ pub(crate) use _guard::module_def;
 
 /// What classes of method bodies call their module.
 pub const OWN_MODULE: &str = "__main__";
+/// The metaclass of the library that may be named where a class asks for it.
+pub const META: &str = "ABCMeta";
 
 /// How deep fields of a format string may be nested in each other; Python allows two.
 const MAX_FORMAT_DEPTH: usize = 4;
@@ -40,7 +42,8 @@ fn check(object: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<(
 /// Refuses a name that may not be given to this object.
 fn check_change(object: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult<()> {
     let text = name.to_string_lossy();
-    if !policy::with(|policy| policy.is_settable(&text)) {
+    let is_module = object.downcast_ref::<PyModule>().is_some();
+    if is_module || !policy::with(|policy| policy.is_settable(&text)) {
         return Err(refused(&text, vm));
     }
     check(object, name, vm)
@@ -131,6 +134,38 @@ pub fn freeze_classes(vm: &VirtualMachine) {
     freeze(vm.ctx.types.object_type);
 }
 
+/// Hides what the library was looking at when it found no attribute there.
+pub fn guard_errors(vm: &VirtualMachine) {
+    let class = vm.ctx.exceptions.attribute_error;
+    let read = |_: PyObjectRef, vm: &VirtualMachine| -> PyResult { Err(refused("obj", vm)) };
+    let write = |_: PyObjectRef, _: PyObjectRef, _: &VirtualMachine| {};
+    class.set_attr(vm.ctx.intern_str("obj"), vm.ctx.new_static_getset("obj", class, read, write).into());
+}
+
+/// What an object has as `__dict__`: its own attributes, if they are a method's business.
+fn dict(object: &PyObject, vm: &VirtualMachine) -> Option<PyDictRef> {
+    if object.downcast_ref::<Receiver>().is_some() {
+        return None;
+    }
+    let is_namespace = *object.class().slot_name() == *"types.SimpleNamespace";
+    if !is_namespace && !is_own(object, vm) {
+        return None;
+    }
+    if let Some(class) = object.downcast_ref::<PyType>() {
+        let dict = vm.ctx.new_dict();
+        for (name, value) in class.attributes.as_dict()? {
+            let name = name.downcast_ref::<PyStr>()?;
+            if !policy::is_dunder(&name.to_string_lossy()) {
+                dict.set_item(name, value, vm).ok()?;
+            }
+        }
+        return Some(dict);
+    }
+    // What an instance has of a class of the library's may be no business of a method's.
+    let is_module = |value: &PyObjectRef| value.downcast_ref::<PyModule>().is_some();
+    object.dict().filter(|dict| !dict.values_vec().iter().any(is_module))
+}
+
 /// Has the methods of `str` that read attributes check their names first.
 pub fn guard_formats(vm: &VirtualMachine) -> PyResult<()> {
     let class = vm.ctx.types.str_type;
@@ -144,17 +179,21 @@ pub fn guard_formats(vm: &VirtualMachine) -> PyResult<()> {
 
 #[pymodule]
 pub mod _guard {
-    use rustpython_vm::builtins::{PyDictRef, PyModule, PyStrRef, PyType};
+    use rustpython_vm::builtins::{PyDictRef, PyStr, PyStrRef, PyType};
     use rustpython_vm::function::{FuncArgs, ItemDoc, OptionalArg, PyMethodDef, PyMethodFlags};
-    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+    use rustpython_vm::{AsObject, Py, PyObjectRef, PyResult, VirtualMachine};
 
-    use super::{CLASS_OF_CLASSES, FORMATS, check, check_change, check_format, is_own};
+    use super::{CLASS_OF_CLASSES, FORMATS, check, check_change, check_format};
     use crate::policy::{self, Attribute};
     use crate::receiver::_aura;
 
     #[pyfunction]
     fn register(class_of_classes: PyObjectRef) {
         CLASS_OF_CLASSES.set(Some(class_of_classes));
+    }
+
+    fn is_dict(name: &Py<PyStr>) -> bool {
+        name.to_str() == Some("__dict__")
     }
 
     #[pyfunction]
@@ -164,12 +203,22 @@ pub mod _guard {
         default: OptionalArg<PyObjectRef>,
         vm: &VirtualMachine,
     ) -> PyResult {
+        if is_dict(&name) {
+            return match (super::dict(&object, vm), default) {
+                (Some(dict), _) => Ok(dict.into()),
+                (None, OptionalArg::Present(default)) => Ok(default),
+                (None, OptionalArg::Missing) => Err(super::refused("__dict__", vm)),
+            };
+        }
         check(&object, &name, vm)?;
         _aura::getattr(object, name, default, vm)
     }
 
     #[pyfunction]
     fn hasattr(object: PyObjectRef, name: PyStrRef, vm: &VirtualMachine) -> PyResult<bool> {
+        if is_dict(&name) {
+            return Ok(super::dict(&object, vm).is_some());
+        }
         check(&object, &name, vm)?;
         _aura::hasattr(object, name, vm)
     }
@@ -186,16 +235,56 @@ pub mod _guard {
         object.del_attr(&*name, vm)
     }
 
-    /// The attributes of an instance of a class of the body's own, or of a namespace.
+    /// The attributes of an instance of a class of the body's own, of such a class, or of a namespace.
     #[pyfunction]
     fn vars(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyDictRef> {
-        let is_namespace = *object.class().slot_name() == *"types.SimpleNamespace";
-        let instance = is_namespace || (object.downcast_ref::<PyType>().is_none() && is_own(&object, vm));
-        let is_module = |value: &PyObjectRef| value.downcast_ref::<PyModule>().is_some();
-        let dict = if instance { object.dict() } else { None };
-        // What an instance has of a class of the library's may be no business of a method's.
-        let dict = dict.filter(|dict| !dict.values_vec().iter().any(is_module));
-        dict.ok_or_else(|| vm.new_type_error("vars() and __dict__ are for instances of your own classes"))
+        let none = || vm.new_type_error("vars() is for your own classes and their instances");
+        super::dict(&object, vm).ok_or_else(none)
+    }
+
+    /// `x.__dict__`.
+    #[pyfunction]
+    fn dict_of(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyDictRef> {
+        let none = || {
+            let class = object.class().name().to_string();
+            vm.new_attribute_error(format!(
+                "'{class}' object has no attribute '__dict__' that methods may use"
+            ))
+        };
+        super::dict(&object, vm).ok_or_else(none)
+    }
+
+    /// The name that is given to `__setattr__` or `__delattr__`, as a plain string.
+    #[pyfunction]
+    fn settable(name: PyStrRef, vm: &VirtualMachine) -> PyResult<PyStrRef> {
+        let text = name.to_string_lossy().into_owned();
+        let denied = |policy: &policy::Policy| {
+            !policy.is_settable(&text) || policy.attribute(&text) == Attribute::Denied
+        };
+        if policy::with(denied) {
+            return Err(super::refused(&text, vm));
+        }
+        Ok(vm.ctx.new_str(text))
+    }
+
+    /// The statement `class`: what it makes makes no classes itself, and only `ABCMeta` may make it on request.
+    #[pyfunction]
+    fn build_class(args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        let refused = || vm.new_type_error("methods make no classes of classes");
+        if let Some(metaclass) = args.kwargs.get("metaclass") {
+            let abc = vm.import("abc", 0)?.get_attr("ABCMeta", vm)?;
+            if !metaclass.is(&abc) {
+                return Err(refused());
+            }
+        }
+        let makes_classes = |base: &PyObjectRef| {
+            let class = base.downcast_ref::<PyType>();
+            class.is_some_and(|class| class.fast_issubclass(vm.ctx.types.type_type))
+        };
+        if args.args.iter().skip(2).any(makes_classes) {
+            return Err(refused());
+        }
+        vm.builtins.get_attr("__build_class__", vm)?.call(args, vm)
     }
 
     /// `type(x)`. Of a class it would be what makes classes: that has a stand-in.

@@ -73,6 +73,7 @@ fn prepare(vm: &VirtualMachine) -> Vec<String> {
         &|| run::find_generator(vm),
         &|| guard::guard_formats(vm),
         &|| {
+            guard::guard_errors(vm);
             guard::freeze_classes(vm);
             Ok(())
         },

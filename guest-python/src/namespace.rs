@@ -6,12 +6,12 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use rustpython_vm::builtins::{PyDictRef, PyModule, PyStr, PyStrRef};
+use rustpython_vm::builtins::{PyDictRef, PyModule, PyStr, PyStrRef, PyType};
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{PyObjectRef, PyRef, PyResult, VirtualMachine};
 
-use crate::guard::{self, OWN_MODULE};
+use crate::guard::{self, META, OWN_MODULE};
 use crate::policy::{self, Policy};
 
 /// Private names that native code takes from a module while a method runs.
@@ -34,9 +34,11 @@ const NATIVE: [(&str, &[&str]); 2] = [
 /// Modules that native code imports while a method runs.
 const NATIVE_IMPORTS: [&str; 6] =
     ["_pycodecs", "_strptime", "annotationlib", "copyreg", "importlib._bootstrap_external", "locale"];
-/// What the syntax tree says in place of `x.__dict__` and of `type(x)`: no body can write the names.
-pub const VARS: &str = "__vars__";
+/// What the syntax tree says in place of `x.__dict__` and of `type(x)`, and around a name that is given to
+/// `__setattr__`: no body can write the names.
+pub const DICT: &str = "__vars__";
 pub const TYPE: &str = "__type__";
+pub const NAME: &str = "__settable__";
 /// What the prelude has a version of for methods, under the same name.
 const GUARDED: [(&str, &str); 4] = [
     ("contextlib", "redirect_stdout"),
@@ -147,9 +149,8 @@ fn face(name: &str, policy: &Policy, guarded: &PyDictRef, vm: &VirtualMachine) -
             }
             None => true,
         };
-        let is_module = value.downcast_ref::<PyModule>().is_some();
         let is_shown = native.contains(&key) || policy.shows(name, key);
-        if is_public && !is_module && is_shown {
+        if is_public && !is_of_the_interpreter(&value, vm) && is_shown {
             let value = if GUARDED.contains(&(name, key)) { guarded.get_item(key, vm)? } else { value };
             dict.set_item(key, value, vm)?;
         }
@@ -161,6 +162,14 @@ fn face(name: &str, policy: &Policy, guarded: &PyDictRef, vm: &VirtualMachine) -
     dict.set_item("__all__", public.into(), vm)?;
     let doc = real.get_item_opt("__doc__", vm)?.and_then(|doc| doc.downcast().ok());
     Ok(vm.new_module(name, dict, doc))
+}
+
+/// Whether a value is a module as it is, or makes classes. The metaclass that bodies may name is no value for them.
+fn is_of_the_interpreter(value: &PyObjectRef, vm: &VirtualMachine) -> bool {
+    let class = value.downcast_ref::<PyType>();
+    let makes_classes = class.is_some_and(|class| class.fast_issubclass(vm.ctx.types.type_type));
+    let is_named = class.is_some_and(|class| *class.name() == *META);
+    value.downcast_ref::<PyModule>().is_some() || (makes_classes && !is_named)
 }
 
 /// Whether a value says that it was defined in this module.
@@ -189,11 +198,12 @@ fn builtins(policy: &Policy, vm: &VirtualMachine) -> PyResult<PyDictRef> {
     {
         dict.set_item("type", class, vm)?;
     }
-    dict.set_item(VARS, guard.get_attr("vars", vm)?, vm)?;
-    dict.set_item(TYPE, guard.get_attr("class_of", vm)?, vm)?;
-    for name in ["__build_class__", "__debug__"] {
-        dict.set_item(name, vm.builtins.get_attr(name, vm)?, vm)?;
+    for (name, function) in
+        [(DICT, "dict_of"), (TYPE, "class_of"), (NAME, "settable"), ("__build_class__", "build_class")]
+    {
+        dict.set_item(name, guard.get_attr(function, vm)?, vm)?;
     }
+    dict.set_item("__debug__", vm.builtins.get_attr("__debug__", vm)?, vm)?;
     dict.set_item("__import__", vm.new_function("__import__", import).into(), vm)?;
     Ok(dict)
 }

@@ -139,7 +139,6 @@ functools.wraps = wraps
 import _guard
 
 
-
 class Meta(type):
     def __call__(cls, *of):
         if len(of) != 1:
@@ -152,6 +151,8 @@ class Meta(type):
 
 class Class(metaclass=Meta):
     """What methods have for `type`: it tells the class of a value, and whether a value is a class."""
+
+    __class_getitem__ = classmethod(types.GenericAlias)
 
     def __init_subclass__(cls):
         raise TypeError("classes are made by the statement `class`")
@@ -238,6 +239,20 @@ def sleep(seconds):
 
 
 time.sleep = sleep
+
+native_strftime = time.strftime
+LOCAL_FORMATS = {"c": "%a %b %e %H:%M:%S %Y", "x": "%m/%d/%y"}
+
+
+def strftime(format, *when):
+    """With the date formats of the C locale, which the native function does not have."""
+    pieces = format.split("%%")
+    for letter, meaning in LOCAL_FORMATS.items():
+        pieces = [piece.replace("%" + letter, meaning) for piece in pieces]
+    return native_strftime("%%".join(pieces), *when)
+
+
+time.strftime = strftime
 # The clock is UTC's.
 time.tzname = ("UTC", "UTC")
 time.timezone = time.altzone = time.daylight = 0
@@ -256,8 +271,11 @@ import collections
 import copy
 import dataclasses
 import enum
+import operator
 import string
 import traceback
+import typing
+import warnings
 
 
 def not_evaluated(*_, **__):
@@ -274,6 +292,73 @@ copy.setattr = _guard.setattr
 traceback._compute_suggestion_error = lambda *_: None
 # It reads and writes the module that it is given the name of.
 del enum.EnumType._convert_
+# Its members' names become attributes of a class.
+make_enum = enum.EnumType._create_
+
+
+def create(cls, class_name, names, **options):
+    if isinstance(names, str):
+        names = names.replace(",", " ").split()
+    elif names is None:
+        names = ()
+    members = []
+    for item in names:
+        if isinstance(item, str):
+            named = hasattr(names, "keys")
+            members.append((_guard.field(item), names[item]) if named else _guard.field(item))
+        else:
+            name, value = item
+            members.append((_guard.field(name), value))
+    if options.get("module") is None:
+        options["module"] = "__main__"
+    return make_enum(cls, class_name, members, **options)
+
+
+enum.EnumType._create_ = create
+
+
+def final(cls):
+    raise TypeError(f"{cls.__base__.__name__} cannot be a base class")
+
+
+# They keep what methods have no business with, or make code of what a subclass says.
+dataclasses.Field.__init_subclass__ = classmethod(final)
+warnings.catch_warnings.__init_subclass__ = classmethod(final)
+warnings.catch_warnings._module = property(lambda self: warnings, lambda self, module: None)
+# What makes classes is not a base of classes of methods, nor what they are told a class is of.
+typing.Type = typing._alias(Class, 1, inst=False, name="Type")
+
+
+def of_origin(alias, name):
+    if name in ("__name__", "__qualname__"):
+        return alias._name or alias.__origin__.__name__
+    if "__origin__" in alias.__dict__:
+        return _guard.getattr(alias.__origin__, name)
+    raise AttributeError(name)
+
+
+def set_of_alias(alias, name, value):
+    if not (typing._is_dunder(name) or name in {"_name", "_inst", "_nparams", "_defaults"}):
+        raise AttributeError(f"{alias!r} has no attribute {name!r} to change")
+    object.__setattr__(alias, name, value)
+
+
+typing._BaseGenericAlias.__getattr__ = of_origin
+typing._BaseGenericAlias.__setattr__ = set_of_alias
+# A name that it is given would be looked up.
+typing._GenericAlias.__reduce__ = lambda alias: (operator.getitem, (alias.__origin__, alias.__args__))
+
+deep_copy = copy.deepcopy
+
+
+def deepcopy(x, memo=None):
+    # A memo of its own class would be told of what is inside of things.
+    if memo is not None and type(memo) is not dict:
+        raise TypeError("the memo of deepcopy is a dict")
+    return deep_copy(x, memo)
+
+
+copy.deepcopy = deepcopy
 # Classes that are made here belong to a module that is looked for.
 sys.modules["__main__"] = types.ModuleType("__main__")
 

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use rustpython_vm::bytecode::ConstantData;
 use rustpython_vm::compiler::CodeObject;
 
-use crate::namespace::{TYPE, VARS};
+use crate::namespace::{DICT, NAME, TYPE};
 
 /// Names that the compiler makes itself.
-const MADE: [&str; 20] = [
+const MADE: [&str; 21] = [
     "__annotate__",
     "__annotate_func__",
     "__annotations__",
@@ -29,7 +29,8 @@ const MADE: [&str; 20] = [
     "__type_params__",
     "AssertionError",
     TYPE,
-    VARS,
+    DICT,
+    NAME,
 ];
 
 /// A name of the code that nobody judged.

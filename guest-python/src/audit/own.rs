@@ -6,10 +6,9 @@ use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Expr, ExprContext, Parameter, Stmt};
 use rustpython_vm::VirtualMachine;
 
+use crate::compile;
+use crate::guard::META;
 use crate::namespace::{self, Member};
-
-/// The metaclass of the library that may be named where a class asks for it.
-pub const META: &str = "ABCMeta";
 
 #[derive(Default)]
 pub struct Own<'a> {
@@ -17,12 +16,11 @@ pub struct Own<'a> {
     pub private: HashSet<&'a str>,
     /// Names that come from modules.
     pub imported: HashSet<&'a str>,
-    has_classes: bool,
     /// Whether `self` may be something else than the object or an instance of the body's class.
     pub rebinds_self: bool,
     /// Whether a string has two underscores in a row: part of a dunder name.
     pub writes_dunders: bool,
-    /// Whether a class by that name is imported as what makes classes.
+    /// Names that [`META`] is imported under.
     pub makes_classes: HashSet<&'a str>,
     modules: HashMap<&'a str, String>,
     from: Vec<(&'a str, String, &'a str)>,
@@ -38,11 +36,6 @@ impl<'a> Own<'a> {
             }
         }
         own
-    }
-
-    /// Whether there may be instances whose attributes are the body's own.
-    pub fn has_instances(&self) -> bool {
-        self.has_classes || self.imported.contains("SimpleNamespace") || self.modules.contains_key("types")
     }
 
     /// Whether an expression begins at something imported: `module.Class.name`.
@@ -78,7 +71,6 @@ impl<'a> Visitor<'a> for Own<'a> {
             Stmt::FunctionDef(function) => {
                 self.private.insert(function.name.as_str());
             }
-            Stmt::ClassDef(_) => self.has_classes = true,
             Stmt::Import(import) => {
                 for alias in &import.names {
                     let (path, top) = (alias.name.as_str(), alias.name.as_str().split('.').next());
@@ -89,7 +81,7 @@ impl<'a> Visitor<'a> for Own<'a> {
                     };
                 }
             }
-            Stmt::ImportFrom(import) => {
+            Stmt::ImportFrom(import) if !compile::is_of_the_future(import) => {
                 let module = import.module.as_ref().map_or("", |name| name.as_str());
                 for alias in &import.names {
                     let bound = alias.asname.as_ref().unwrap_or(&alias.name).as_str();

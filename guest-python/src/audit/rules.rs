@@ -11,12 +11,12 @@ use ruff_source_file::SourceCode;
 use ruff_text_size::{Ranged, TextSize};
 use rustpython_vm::VirtualMachine;
 
-use super::own::{META, Own};
+use super::own::Own;
 use super::scope::{self, Scope};
 use super::{constructs, strings};
-use crate::compile::Body;
+use crate::compile::{Body, CHANGES};
 use crate::exports::aura::python::auditor::Finding;
-use crate::guard;
+use crate::guard::{self, META};
 use crate::namespace::{self, Member};
 use crate::policy::{Attribute, Policy, is_dunder};
 
@@ -24,6 +24,10 @@ use crate::policy::{Attribute, Policy, is_dunder};
 const ATTRIBUTE_FUNCTIONS: [&str; 4] = ["getattr", "hasattr", "setattr", "delattr"];
 /// The same of modules.
 const ATTRIBUTE_GETTERS: [&str; 2] = ["attrgetter", "methodcaller"];
+/// What a class may be given as plain names only, and the module that it would be said to be of, not at all.
+const LISTS: [&str; 3] = ["__match_args__", "__module__", "__slots__"];
+/// Slots that Python itself gives to classes without any.
+const USUAL_SLOTS: [&str; 2] = ["__dict__", "__weakref__"];
 /// Its names are not names of a module.
 const FUTURE: &str = "__future__";
 
@@ -33,8 +37,12 @@ pub struct Auditor<'a> {
     code: SourceCode<'a, 'a>,
     own: Own<'a>,
     scopes: Vec<Scope<'a>>,
-    /// Where `type` may stand as a value.
+    /// Where `type` or `__class__` may stand as a value.
     types: HashSet<TextSize>,
+    /// Where one of [`CHANGES`] is called.
+    changes: HashSet<TextSize>,
+    /// Where a class is given a list of names that stand there as they are.
+    lists: HashSet<TextSize>,
     depth: u32,
     findings: Vec<Finding>,
     /// Names that were held against the policy.
@@ -52,6 +60,8 @@ impl<'a> Auditor<'a> {
             own: Own::of(&body.statements, vm),
             scopes: vec![method],
             types: HashSet::new(),
+            changes: HashSet::new(),
+            lists: HashSet::new(),
             depth: 0,
             findings: Vec::new(),
             judged: HashSet::new(),
@@ -129,6 +139,9 @@ impl<'a> Auditor<'a> {
                 at,
             );
         }
+        if CHANGES.contains(&name) && !self.changes.contains(&at) {
+            return self.find("getattr", &format!("Disallowed use of '{name}' other than calling it"), at);
+        }
         if let Some(module) = self.own.module(&access.value, self.vm) {
             let is_known = self.policy.modules.contains(&module);
             if is_known && matches!(namespace::member(&module, name, self.vm), Member::Hidden) {
@@ -149,11 +162,13 @@ impl<'a> Auditor<'a> {
             Expr::Name(value) if self.is_the_object(value) && !name.starts_with("__") => {
                 self.policy.attribute(name) == Attribute::Private
             }
-            Expr::Name(value) if matches!(name, "__new__" | "__setattr__") => {
+            Expr::Name(_) if name == "__new__" => in_class && read,
+            Expr::Name(value) if name == "__setattr__" => {
                 value.id == "object" && in_class && !self.is_variable("object")
             }
+            value if name == "__dict__" => read && !self.is_object(value),
+            _ if name == "__class__" && self.types.contains(&access.attr.start()) => read,
             Expr::Name(_) if name == "__class__" => in_class && read,
-            Expr::Name(_) if name == "__dict__" => self.own.has_instances() && read,
             Expr::Call(call) => {
                 let on_super = matches!(&*call.func, Expr::Name(function) if function.id == "super");
                 on_super && in_class && !self.is_variable("super") && self.policy.inherits(name)
@@ -168,6 +183,10 @@ impl<'a> Auditor<'a> {
         name.id == "self" && !self.own.rebinds_self && !is_bound_again
     }
 
+    fn is_object(&self, expression: &Expr) -> bool {
+        matches!(expression, Expr::Name(name) if self.is_the_object(name))
+    }
+
     /// Whether a class is around this place.
     fn in_class(&self) -> bool {
         self.scopes.iter().any(|scope| scope.is_class)
@@ -175,8 +194,10 @@ impl<'a> Auditor<'a> {
 
     /// Whether the name is a variable of the body here, and cannot be the builtin.
     fn is_variable(&self, name: &str) -> bool {
-        let in_class = self.scopes.iter().any(|scope| scope.is_class && scope.bound.contains(name));
-        !in_class && self.scopes.iter().any(|scope| !scope.is_class && scope.bound.contains(name))
+        match self.scopes.last() {
+            Some(class) if class.is_class && class.bound.contains(name) => class.certain.contains(name),
+            _ => self.scopes.iter().any(|scope| !scope.is_class && scope.bound.contains(name)),
+        }
     }
 
     fn name(&mut self, name: &ExprName, called: bool) {
@@ -184,7 +205,8 @@ impl<'a> Auditor<'a> {
         self.judge(id);
         let is_read = matches!(name.ctx, ExprContext::Load);
         let in_class = self.scopes.last().is_some_and(|scope| scope.is_class);
-        if !self.policy.binds(id, in_class && !is_read) {
+        let is_listed = !in_class || is_read || !LISTS.contains(&id) || self.lists.contains(&at);
+        if !is_listed || !self.policy.binds(id, in_class && !is_read) {
             return self.find("dunder", &format!("Disallowed use of dunder name '{id}'"), at);
         }
         if is_read {
@@ -195,11 +217,11 @@ impl<'a> Auditor<'a> {
     /// What a name stands for, when the body has no variable by it.
     fn read(&mut self, name: &ExprName, called: bool) {
         let (id, at) = (name.id.as_str(), name.start());
-        if is_dunder(id) || self.is_variable(id) {
-            return;
-        }
         if self.own.makes_classes.contains(id) {
             return self.find("type", &format!("Disallowed use of '{id}' other than as a metaclass"), at);
+        }
+        if is_dunder(id) || self.is_variable(id) {
+            return;
         }
         let other_than_called = |what: &str| format!("Disallowed use of '{what}' other than calling it");
         if !self.policy.builtins.contains(id) && namespace::is_withheld(id, self.vm) {
@@ -208,20 +230,26 @@ impl<'a> Auditor<'a> {
         } else if called {
         } else if id == "type" && !self.types.contains(&at) {
             self.find("type", &other_than_called(id), at);
-        } else if ATTRIBUTE_FUNCTIONS.contains(&id) || id == "vars" {
+        } else if ATTRIBUTE_FUNCTIONS.contains(&id) {
             self.find("getattr", &other_than_called(id), at);
         }
     }
 
     fn call(&mut self, call: &'a ExprCall) {
         let (arguments, at) = (&call.arguments, call.start());
+        arguments.args.iter().for_each(|argument| self.allow_type(argument));
+        self.allow_class(&call.func);
+        arguments.keywords.iter().for_each(|keyword| self.allow_type(&keyword.value));
         let id = match &*call.func {
             Expr::Name(function) if !self.is_variable(function.id.as_str()) => function.id.as_str(),
             Expr::Name(function) if self.own.imported.contains(function.id.as_str()) => function.id.as_str(),
             Expr::Attribute(function) => {
                 match function.attr.as_str() {
                     getter if ATTRIBUTE_GETTERS.contains(&getter) => self.getter(getter, arguments, at),
-                    "__setattr__" => self.setter(&function.value, arguments, at),
+                    change if CHANGES.contains(&change) => {
+                        self.changes.insert(function.attr.start());
+                        self.change(change, &function.value, arguments, at);
+                    }
                     _ => {}
                 }
                 return;
@@ -236,8 +264,10 @@ impl<'a> Auditor<'a> {
                 self.find("getattr", &format!("Disallowed call to '{id}' with spread arguments"), at);
             }
             _ if ATTRIBUTE_FUNCTIONS.contains(&id) => match arguments.args.get(1) {
+                Some(Expr::StringLiteral(literal))
+                    if literal.value.to_str() == "__dict__" && matches!(id, "getattr" | "hasattr") => {}
                 Some(Expr::StringLiteral(literal)) => {
-                    let on_self = matches!(&arguments.args[0], Expr::Name(name) if self.is_the_object(name))
+                    let on_self = self.is_object(&arguments.args[0])
                         && self.policy.attribute(literal.value.to_str()) == Attribute::Private;
                     if !on_self {
                         self.attribute(literal.value.to_str(), at);
@@ -247,33 +277,33 @@ impl<'a> Auditor<'a> {
                 _ => self.find("getattr", &format!("Disallowed call to '{id}' with an assembled name"), at),
             },
             _ if ATTRIBUTE_GETTERS.contains(&id) => self.getter(id, arguments, at),
-            "vars" if arguments.args.len() != 1 || !self.own.has_instances() => {
+            "isinstance" | "issubclass" => arguments.args.iter().for_each(|class| self.allow_class(class)),
+            "vars" if arguments.args.len() != 1 || self.is_object(&arguments.args[0]) => {
                 self.find("builtin", "Disallowed function call to 'vars'", at);
             }
             "type" if arguments.args.len() != 1 || !arguments.keywords.is_empty() => {
                 self.find("type", "Disallowed creation of a class by 'type'", at);
-            }
-            "isinstance" | "issubclass" => {
-                if let Some(class) = arguments.args.get(1) {
-                    self.allow_type(class);
-                }
             }
             _ => {}
         }
     }
 
     /// `object.__setattr__(self, 'name', …)`, `super().__setattr__(name, …)`.
-    fn setter(&mut self, on: &'a Expr, arguments: &'a Arguments, at: TextSize) {
-        let index = usize::from(matches!(on, Expr::Name(_)));
+    fn change(&mut self, function: &str, on: &'a Expr, arguments: &'a Arguments, at: TextSize) {
+        let index = usize::from(!on.is_call_expr());
+        let takes = index + if function == "__setattr__" { 2 } else { 1 };
+        let is_plain = arguments.args.len() == takes
+            && arguments.keywords.is_empty()
+            && !arguments.args.iter().any(Expr::is_starred_expr);
         match arguments.args.get(index) {
-            Some(Expr::StringLiteral(literal)) => {
+            Some(Expr::StringLiteral(literal)) if is_plain => {
                 let name = literal.value.to_str();
                 if !self.policy.is_settable(name) {
                     self.find("dunder", &format!("Disallowed change of dunder attribute '{name}'"), at);
                 }
             }
-            Some(name) if index == 0 && strings::is_plain_name(name) => {}
-            _ => self.find("getattr", "Disallowed call to '__setattr__' with a name that is no literal", at),
+            Some(name) if is_plain && strings::is_plain_name(name) => {}
+            _ => self.find("getattr", &format!("Disallowed call to '{function}' with a computed name"), at),
         }
     }
 
@@ -297,14 +327,28 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// `type` as a value that is only compared with.
+    /// `x.__class__` where it is compared with, or called.
+    fn allow_class(&mut self, expression: &'a Expr) {
+        match expression {
+            Expr::Attribute(access) if access.attr.as_str() == "__class__" => {
+                self.types.insert(access.attr.start());
+            }
+            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|element| self.allow_class(element)),
+            _ => {}
+        }
+    }
+
+    /// `type` as a value: it is what methods have for it.
     fn allow_type(&mut self, expression: &'a Expr) {
         match expression {
             Expr::Name(name) if name.id == "type" => {
                 self.types.insert(name.start());
             }
             Expr::Tuple(tuple) => tuple.elts.iter().for_each(|element| self.allow_type(element)),
-            Expr::Subscript(subscript) => self.allow_type(&subscript.slice),
+            Expr::Subscript(subscript) => {
+                self.allow_type(&subscript.value);
+                self.allow_type(&subscript.slice);
+            }
             Expr::BinOp(union) => {
                 self.allow_type(&union.left);
                 self.allow_type(&union.right);
@@ -317,8 +361,28 @@ impl<'a> Auditor<'a> {
     fn binding(&mut self, name: &str, at: TextSize) {
         self.judge(name);
         let in_class = self.scopes.last().is_some_and(|scope| scope.is_class);
-        if !self.policy.binds(name, in_class) {
+        if (in_class && LISTS.contains(&name)) || !self.policy.binds(name, in_class) {
             self.find("dunder", &format!("Disallowed definition of dunder name '{name}'"), at);
+        }
+    }
+
+    /// `__slots__ = 'a', 'b'` in a class.
+    fn list(&mut self, target: &'a Expr, value: &'a Expr) {
+        let Expr::Name(target) = target else { return };
+        if let "__slots__" | "__match_args__" = target.id.as_str()
+            && let Some(names) = strings::names(value)
+        {
+            let is_slot = |name: &&str| target.id == "__slots__" && USUAL_SLOTS.contains(name);
+            names.into_iter().filter(|name| !is_slot(name)).for_each(|name| self.slot(name, value.start()));
+            self.lists.insert(target.start());
+        }
+    }
+
+    fn slot(&mut self, name: &str, at: TextSize) {
+        if is_dunder(name) {
+            self.find("dunder", &format!("Disallowed definition of dunder name '{name}'"), at);
+        } else if self.policy.attribute(name) == Attribute::Denied {
+            self.denied(name, at);
         }
     }
 
@@ -431,7 +495,17 @@ impl<'a> Auditor<'a> {
                 self.visit_arguments(arguments);
             }
         }
-        self.within(Scope::class(&class.body), |auditor| auditor.visit_body(&class.body));
+        let deletes = scope::deletes(&class.body);
+        self.within(Scope::class(&class.body), |auditor| {
+            for statement in &class.body {
+                auditor.visit_stmt(statement);
+                if let (Stmt::FunctionDef(function), false) = (statement, deletes)
+                    && let Some(scope) = auditor.scopes.last_mut()
+                {
+                    scope.certain.insert(function.name.as_str());
+                }
+            }
+        });
     }
 
     /// `metaclass=ABCMeta` of the module `abc`, alone.
@@ -460,6 +534,16 @@ impl<'a> Auditor<'a> {
             }
             Stmt::Global(global) => {
                 global.names.iter().for_each(|name| self.binding(name.as_str(), name.start()));
+            }
+            Stmt::Assign(assign) => {
+                assign.targets.iter().for_each(|target| self.list(target, &assign.value));
+                visitor::walk_stmt(self, statement);
+            }
+            Stmt::AnnAssign(assign) => {
+                if let Some(value) = &assign.value {
+                    self.list(&assign.target, value);
+                }
+                visitor::walk_stmt(self, statement);
             }
             Stmt::AugAssign(assign) => {
                 // In a class, what it adds to may stand further out.
@@ -493,8 +577,10 @@ impl<'a> Auditor<'a> {
                 }
             }
             Expr::Compare(compare) => {
-                self.allow_type(&compare.left);
-                compare.comparators.iter().for_each(|other| self.allow_type(other));
+                for side in compare.comparators.iter().chain([&*compare.left]) {
+                    self.allow_type(side);
+                    self.allow_class(side);
+                }
             }
             Expr::Lambda(lambda) => {
                 if let Some(parameters) = &lambda.parameters {

@@ -1,7 +1,8 @@
 //! Which names a scope binds itself, so that a variable called `input` is not taken for the builtin.
 //!
 //! Counting a binding too few costs a false finding, one too many would let a builtin through; so only what
-//! binds for certain counts, and never what is bound in a class body, where Python looks further at run time.
+//! binds for certain counts. What a class body binds is found by the statements of that body alone, and only after it
+//! was bound: before that Python looks further, past the functions around the class.
 
 use std::collections::HashSet;
 
@@ -10,10 +11,14 @@ use ruff_python_ast::{
     Comprehension, ExceptHandler, Expr, ExprContext, Identifier, Parameters, Pattern, Stmt,
 };
 
+use crate::compile;
+
 #[derive(Default)]
 pub struct Scope<'a> {
     pub bound: HashSet<&'a str>,
     pub is_class: bool,
+    /// What a class has at this point whatever happened before.
+    pub certain: HashSet<&'a str>,
 }
 
 impl<'a> Scope<'a> {
@@ -38,6 +43,25 @@ impl<'a> Scope<'a> {
         scope.is_class = true;
         scope
     }
+}
+
+/// Whether a class body unbinds a name.
+pub fn deletes(body: &[Stmt]) -> bool {
+    struct Deletes(bool);
+    impl Visitor<'_> for Deletes {
+        fn visit_stmt(&mut self, statement: &Stmt) {
+            self.0 |= statement.is_delete_stmt();
+            visitor::walk_stmt(self, statement);
+        }
+        fn visit_except_handler(&mut self, handler: &ExceptHandler) {
+            let ExceptHandler::ExceptHandler(named) = handler;
+            self.0 |= named.name.is_some();
+            visitor::walk_except_handler(self, handler);
+        }
+    }
+    let mut deletes = Deletes(false);
+    deletes.visit_body(body);
+    deletes.0
 }
 
 /// What a comprehension or a generator makes, and its clauses.
@@ -78,6 +102,8 @@ impl<'a> Visitor<'a> for Scope<'a> {
                     self.bound.insert(name.split('.').next().unwrap_or(name));
                 }
             }
+            // What it would bind is dropped.
+            Stmt::ImportFrom(import) if compile::is_of_the_future(import) => {}
             Stmt::ImportFrom(import) => {
                 for alias in &import.names {
                     self.bound.insert(alias.asname.as_ref().unwrap_or(&alias.name).as_str());

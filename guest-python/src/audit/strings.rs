@@ -30,6 +30,24 @@ pub fn constant(expression: &Expr) -> Option<String> {
     (text.len() <= MAX_TEXT).then_some(text)
 }
 
+/// The names of a list that stands there as it is.
+pub fn names(expression: &Expr) -> Option<Vec<&str>> {
+    fn text(element: &Expr) -> Option<&str> {
+        match element {
+            Expr::StringLiteral(literal) => Some(literal.value.to_str()),
+            _ => None,
+        }
+    }
+    match expression {
+        Expr::StringLiteral(literal) => Some(vec![literal.value.to_str()]),
+        Expr::Tuple(tuple) => tuple.elts.iter().map(text).collect(),
+        Expr::List(list) => list.elts.iter().map(text).collect(),
+        Expr::Set(set) => set.elts.iter().map(text).collect(),
+        Expr::Dict(dict) => dict.items.iter().map(|item| item.key.as_ref().and_then(text)).collect(),
+        _ => None,
+    }
+}
+
 /// Whether this is a name that comes from somewhere, rather than one put together to escape the eye: a variable, an
 /// element, or such with a plain prefix or suffix. What it is in the end is checked when the body runs.
 pub fn is_plain_name(expression: &Expr) -> bool {

@@ -213,7 +213,7 @@ pub const REFUSED: &[&str] = &[
     "f'{$e.$Z!r}'",
     "$e.$Z",
     "type($E).__class__",
-    "[$e].__dict__",
+    "[$e].__reduce__",
     "$e.__class__.__name__.$Z",
     "$e.$Z.$a",
     "$e($E).$Z",
