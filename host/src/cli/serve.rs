@@ -131,6 +131,8 @@ async fn orchestrator(
     server: &ServerName,
 ) -> Result<Arc<Orchestrator>, Failure> {
     let mind = parts::mind(config)?;
+    // What is wrong with it is told before there is an image.
+    parts::policy(config)?;
     let store = parts::store(config, folder).await?;
     for created in store.genesis().await? {
         say(&format!("Created {created}."), config.log_format);

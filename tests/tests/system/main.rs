@@ -1,6 +1,7 @@
 //! The whole system, from outside: the program as it was built, real Python, and a scripted mind.
 
 mod api;
+mod audit;
 mod bad_input;
 mod budgets;
 mod cli;

@@ -205,7 +205,19 @@ fn snapshot(engine: &Engine, wasm: &[u8], policy: &Policy) -> wasmtime::Result<V
         linker.instantiate(store, component)
     };
     let run = wizer.run_component(&mut store, wasm, instantiate);
-    let (snapshot, _) = futures::executor::block_on(run)
-        .map_err(|error| error.context(String::from_utf8_lossy(&complaints.contents()).into_owned()))?;
+    let (snapshot, _) = futures::executor::block_on(run).map_err(|error| {
+        let complaints = complaints.contents();
+        let complaint = String::from_utf8_lossy(&complaints);
+        match exception(&complaint) {
+            Some(exception) => wasmtime::Error::msg(format!("the policy cannot be applied: {exception}")),
+            None => error.context(complaint.into_owned()),
+        }
+    })?;
     Ok(snapshot)
+}
+
+/// The exception in what the guest says when Python cannot be prepared.
+fn exception(complaint: &str) -> Option<&str> {
+    let (_, traceback) = complaint.split_once("the interpreter cannot be prepared:\n")?;
+    traceback.split("\n\n").next()?.lines().next_back()
 }
