@@ -134,6 +134,11 @@ pub fn freeze_classes(vm: &VirtualMachine) {
     freeze(vm.ctx.types.object_type);
 }
 
+/// Whether it is a class of classes.
+pub fn makes_classes(object: &PyObject, vm: &VirtualMachine) -> bool {
+    object.downcast_ref::<PyType>().is_some_and(|class| class.fast_issubclass(vm.ctx.types.type_type))
+}
+
 /// Hides what the library was looking at when it found no attribute there.
 pub fn guard_errors(vm: &VirtualMachine) {
     let class = vm.ctx.exceptions.attribute_error;
@@ -277,11 +282,7 @@ pub mod _guard {
                 return Err(refused());
             }
         }
-        let makes_classes = |base: &PyObjectRef| {
-            let class = base.downcast_ref::<PyType>();
-            class.is_some_and(|class| class.fast_issubclass(vm.ctx.types.type_type))
-        };
-        if args.args.iter().skip(2).any(makes_classes) {
+        if args.args.iter().skip(2).any(|base| super::makes_classes(base, vm)) {
             return Err(refused());
         }
         vm.builtins.get_attr("__build_class__", vm)?.call(args, vm)

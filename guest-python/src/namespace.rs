@@ -166,10 +166,8 @@ fn face(name: &str, policy: &Policy, guarded: &PyDictRef, vm: &VirtualMachine) -
 
 /// Whether a value is a module as it is, or makes classes. The metaclass that bodies may name is no value for them.
 fn is_of_the_interpreter(value: &PyObjectRef, vm: &VirtualMachine) -> bool {
-    let class = value.downcast_ref::<PyType>();
-    let makes_classes = class.is_some_and(|class| class.fast_issubclass(vm.ctx.types.type_type));
-    let is_named = class.is_some_and(|class| *class.name() == *META);
-    value.downcast_ref::<PyModule>().is_some() || (makes_classes && !is_named)
+    let is_named = value.downcast_ref::<PyType>().is_some_and(|class| *class.name() == *META);
+    value.downcast_ref::<PyModule>().is_some() || (guard::makes_classes(value, vm) && !is_named)
 }
 
 /// Whether a value says that it was defined in this module.

@@ -183,6 +183,10 @@ def methodcaller(name, /, *args, **kwargs):
     return lambda thing: _guard.getattr(thing, name)(*args, **kwargs)
 
 
+def final(cls):
+    raise TypeError(f"{cls.__base__.__name__} cannot be a base class")
+
+
 class cached_property:
     """As methods see it: the name is the one it has in its class."""
 
@@ -192,8 +196,7 @@ class cached_property:
         self.__function = function
         self.__name = None
 
-    def __init_subclass__(cls):
-        raise TypeError("cached_property cannot be a base class")
+    __init_subclass__ = classmethod(final)
 
     def __set_name__(self, owner, name):
         if self.__name is None:
@@ -217,8 +220,7 @@ class redirect_stdout:
         self._target = target
         self._before = []
 
-    def __init_subclass__(cls):
-        raise TypeError("redirect_stdout cannot be a base class")
+    __init_subclass__ = classmethod(final)
 
     def __enter__(self):
         self._before.append(sys.stdout)
@@ -315,10 +317,6 @@ def create(cls, class_name, names, **options):
 
 
 enum.EnumType._create_ = create
-
-
-def final(cls):
-    raise TypeError(f"{cls.__base__.__name__} cannot be a base class")
 
 
 # They keep what methods have no business with, or make code of what a subclass says.
