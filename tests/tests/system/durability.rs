@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aura_tests::{Client, Reply, ScriptedMind, Server};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -359,6 +360,19 @@ async fn the_messages_of_a_server_that_is_gone_are_done_by_another() {
     while events.next().await.0 != "completed" {}
 }
 
+/// A process that sleeps in the middle of a transaction keeps all others from writing to the file.
+fn freeze_outside_a_transaction(server: &Server) {
+    let image = Connection::open(server.cli().folder().join("data/image.sqlite")).expect("the image");
+    image.busy_timeout(Duration::from_millis(200)).expect("a timeout");
+    loop {
+        server.freeze();
+        if image.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return;
+        }
+        server.wake();
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_slept_too_long_changes_nothing_of_what_others_took_over() {
     let first = Server::start_with(&[NOWHERE, ("AURA_LEASE_S", "1")]);
@@ -371,7 +385,7 @@ async fn a_server_that_slept_too_long_changes_nothing_of_what_others_took_over()
         let body = to("counter", "count").to_string();
         ids.push(crate::api::accepted(&first.client().send("POST", "/message", &body).await));
     }
-    first.freeze();
+    freeze_outside_a_transaction(&first);
     // As soon as the other one has begun with them, both want to.
     let begun = ended(second.client(), &ids[5]).await.record();
     first.wake();
