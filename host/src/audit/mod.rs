@@ -8,6 +8,7 @@
 //! | `frame` | a finding with its lines of code, for the terminal |
 //! | `sarif` | findings for other tools |
 
+#[cfg(feature = "full")]
 pub mod frame;
 mod policy;
 pub mod rules;

@@ -131,7 +131,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 /// Preparing the guest, which takes a while the first time: a spinner on a terminal, else a line a step.
-struct Steps(Option<ProgressBar>);
+pub struct Steps(Option<ProgressBar>);
 
 impl Default for Steps {
     fn default() -> Self {

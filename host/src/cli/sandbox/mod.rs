@@ -1,6 +1,7 @@
 //! `aura sandbox`: isolates in a process of their own, and a body run in one by hand.
 
 mod confined;
+mod pack;
 mod run;
 mod serve;
 
@@ -17,6 +18,8 @@ pub enum Command {
     Serve(serve::Options),
     /// Audit a method body and run it once in an isolate of this process
     Run(run::Options),
+    /// Compile the guest, with the policy in force, for the container image of the sandbox
+    Pack(pack::Options),
     /// What `serve` becomes: a process without settings, environment and privileges
     #[command(hide = true)]
     Confined(confined::Options),
@@ -26,6 +29,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::serve(config, options).await,
         Command::Run(options) => run::run(config, options).await,
+        Command::Pack(options) => pack::run(config, options).await,
         // It has had its process for itself.
         Command::Confined(_) => Ok(()),
     }

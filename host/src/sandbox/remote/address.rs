@@ -30,7 +30,7 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return path.starts_with('/').then(|| Self::Unix(PathBuf::from(path)));
         }
-        let url = reqwest::Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
+        let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
         let is_plain = url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()

@@ -9,11 +9,13 @@
 //! | `exchange` | the host's side of one connection |
 //! | `pool` | which sandboxes can be used now |
 //! | `server` | the sandbox's side |
+//! | `process` | the process that serves, and what it gives up before |
 
 mod address;
 pub mod checks;
 mod exchange;
 mod pool;
+mod process;
 pub mod protocol;
 mod server;
 mod wire;
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 pub use address::Address;
+pub use process::{Process, ProcessError, stopped};
 pub use server::{Listener, Service, most_connections};
 pub use wire::{WireError, decode};
 

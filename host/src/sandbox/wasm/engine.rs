@@ -1,13 +1,18 @@
 //! The one wasmtime configuration: for building the guest's image, running, replaying and testing.
 
+#[cfg(feature = "full")]
 use std::fmt::Write as _;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+#[cfg(feature = "full")]
 use crate::audit::Policy;
-use crate::object::{CEILING, Digest};
+use crate::object::CEILING;
+#[cfg(feature = "full")]
+use crate::object::Digest;
 use crate::sandbox::MAX_DEPTH;
 
+#[cfg(feature = "full")]
 /// The version of the runtime, part of the configuration's digest. Raised together with the dependency.
 const RUNTIME: &str = "wasmtime 48";
 /// The native stack of one isolate.
@@ -17,10 +22,42 @@ pub const EPOCH_MS: u64 = 10;
 /// Core instances and tables that one component instance has at most: the guest and its adapters.
 const PARTS: u32 = 8;
 
-/// Makes the engine, and the digest of everything in it that a run's outcome or fuel could depend on.
-///
-/// `isolates`: how many may exist at once.
-pub fn engine(isolates: u32, policy: &Policy) -> wasmtime::Result<(Engine, Digest)> {
+/// What every 64-bit x86 processor since 2013 has, and what code for this machine alone would use as well.
+#[cfg(feature = "full")]
+const X86_64_V3: [&str; 11] = [
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+    "has_avx",
+    "has_avx2",
+    "has_bmi1",
+    "has_bmi2",
+    "has_lzcnt",
+    "has_fma",
+];
+
+/// Makes the engine. `isolates`: how many may exist at once.
+pub fn engine(isolates: u32) -> wasmtime::Result<Engine> {
+    Engine::new(&config(isolates)?)
+}
+
+/// An engine that compiles for other machines of this kind too.
+#[cfg(feature = "full")]
+pub fn portable() -> wasmtime::Result<Engine> {
+    let mut config = config(1)?;
+    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    if cfg!(target_arch = "x86_64") {
+        for flag in X86_64_V3 {
+            // SAFETY: code is only loaded by an engine that finds these on its machine.
+            unsafe { config.cranelift_flag_enable(flag) };
+        }
+    }
+    Engine::new(&config)
+}
+
+fn config(isolates: u32) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
     let memory = usize::try_from(CEILING.memory_bytes)?;
     pool.total_component_instances(isolates)
@@ -47,7 +84,6 @@ pub fn engine(isolates: u32, policy: &Policy) -> wasmtime::Result<(Engine, Diges
         .max_wasm_stack(STACK_BYTES)
         // Used by the snapshot only; runs are on their thread's own stack.
         .async_stack_size(STACK_BYTES + (1 << 20))
-        .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_component_model(true)
         .wasm_threads(false)
@@ -55,7 +91,10 @@ pub fn engine(isolates: u32, policy: &Policy) -> wasmtime::Result<(Engine, Diges
         .memory_init_cow(true)
         // Where traps happen in native code is never shown.
         .generate_address_map(false);
-    Ok((Engine::new(&config)?, digest(policy)))
+    // Said to the compiler only; what has none takes the code as it is, if the rest fits.
+    #[cfg(feature = "full")]
+    config.cranelift_nan_canonicalization(true);
+    Ok(config)
 }
 
 /// Whether the kernel tells which pages were written to (Linux 6.7), so that those can be copied back and kept.
@@ -64,7 +103,9 @@ pub fn sees_written_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
-fn digest(policy: &Policy) -> Digest {
+/// The digest of everything in the configuration that a run's outcome or fuel could depend on.
+#[cfg(feature = "full")]
+pub fn digest(policy: &Policy) -> Digest {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write!(

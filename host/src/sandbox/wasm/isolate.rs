@@ -1,5 +1,6 @@
 //! One isolate: a store, its state, what is linked into it, and how its end is read.
 
+#[cfg(feature = "full")]
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{AsContext, Store, StoreContextMut, Trap};
+#[cfg(feature = "full")]
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
@@ -16,6 +18,7 @@ use wasmtime_wasi::{
 use super::bindings::aura::python::{host, rules};
 use super::engine::EPOCH_MS;
 use super::limits::{Memory, Stop};
+#[cfg(feature = "full")]
 use crate::audit::{Name, Policy};
 use crate::object::{ExceptionDetail, Fault, Json, Kind, MethodName, ObjectId, Quota, Timestamp};
 use crate::sandbox::{Send as Message, Sends};
@@ -84,6 +87,7 @@ impl State {
 
     /// The state in which the guest is prepared by a policy, with what the interpreter says when it fails going to
     /// `complaints`.
+    #[cfg(feature = "full")]
     pub fn preparing(policy: &Policy, complaints: MemoryOutputPipe) -> Self {
         let policy = Some(given(policy));
         Self { policy, ..Self::with(WasiCtx::builder().stderr(complaints)) }
@@ -134,6 +138,7 @@ impl State {
 }
 
 /// The policy as the guest takes it.
+#[cfg(feature = "full")]
 fn given(policy: &Policy) -> rules::Policy {
     let names = |list: &BTreeSet<Name>| list.iter().map(ToString::to_string).collect();
     rules::Policy {

@@ -1,27 +1,37 @@
 //! The sandbox on wasmtime: the guest's image, ready isolates, and the two calls into them.
 
+#[cfg(feature = "full")]
+mod cache;
 mod engine;
 mod image;
 mod isolate;
 mod limits;
+mod packed;
 mod pages;
 mod ready;
+#[cfg(feature = "full")]
+mod snapshot;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 pub use engine::{sees_written_pages, thread_stack_bytes};
 pub use image::LoadError;
+#[cfg(feature = "full")]
+pub use packed::pack;
 
 use self::bindings::exports::aura::python::{auditor, runner};
+use self::image::Image;
 use self::isolate::State;
 use self::limits::Stop;
 use self::ready::{Isolate, Ready};
 use super::{AUDIT_FUEL, Audit, Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
+#[cfg(feature = "full")]
 use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
@@ -60,12 +70,14 @@ pub struct WasmSandbox {
 
 impl WasmSandbox {
     /// Loads the guest with the built-in policy.
+    #[cfg(feature = "full")]
     pub fn load(guest: &Path, cache: &Path, progress: &dyn Progress) -> Result<Self, LoadError> {
         Self::load_with(guest, cache, &Policy::built_in(), progress, || ())
     }
 
     /// Loads the guest; the first time for this guest, policy and machine that takes its snapshot and compiles it.
     /// `before_threads` is done when all is there but the threads.
+    #[cfg(feature = "full")]
     pub fn load_with(
         guest: &Path,
         cache: &Path,
@@ -73,12 +85,26 @@ impl WasmSandbox {
         progress: &dyn Progress,
         before_threads: impl FnOnce(),
     ) -> Result<Self, LoadError> {
-        // Every run may nest to the full depth.
-        let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
-        let isolates = u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX);
-        let (engine, config_digest) = engine::engine(isolates, policy)?;
-        let image = image::load(&engine, &config_digest, guest, cache, policy, progress)?;
-        let mut linker = Linker::new(&engine);
+        let engine = engine::engine(most_isolates())?;
+        let config_digest = engine::digest(policy);
+        let image = cache::load(&engine, &config_digest, guest, cache, policy, progress)?;
+        Self::start(&engine, image, config_digest, before_threads)
+    }
+
+    /// Loads what [`pack`] has written. `before_threads` is done when all is there but the threads.
+    pub fn load_packed(folder: &Path, before_threads: impl FnOnce()) -> Result<Self, LoadError> {
+        let engine = engine::engine(most_isolates())?;
+        let (image, config_digest) = packed::load(&engine, folder)?;
+        Self::start(&engine, image, config_digest, before_threads)
+    }
+
+    fn start(
+        engine: &Engine,
+        image: Image,
+        config_digest: Digest,
+        before_threads: impl FnOnce(),
+    ) -> Result<Self, LoadError> {
+        let mut linker = Linker::new(engine);
         isolate::link(&mut linker)?;
         let pre = bindings::PythonPre::new(linker.instantiate_pre(&image.component)?)?;
         let ready = Ready::new(pre, &image.path, READY)?;
@@ -129,11 +155,17 @@ impl WasmSandbox {
     }
 }
 
+/// Every run may nest to the full depth.
+fn most_isolates() -> u32 {
+    let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
+    u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX)
+}
+
 /// The digest of the guest, and of what it was compiled to for this machine, if it was, so that
 /// [`WasmSandbox::load`] takes no time. Makes nothing.
+#[cfg(feature = "full")]
 pub fn find(guest: &Path, cache: &Path, policy: &Policy) -> Result<(Digest, Option<Digest>), LoadError> {
-    let (engine, config_digest) = engine::engine(1, policy)?;
-    image::find(&engine, &config_digest, guest, cache)
+    cache::find(&engine::engine(1)?, &engine::digest(policy), guest, cache)
 }
 
 /// What a run left behind, however it ended.

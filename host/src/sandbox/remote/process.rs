@@ -1,0 +1,131 @@
+//! The process in which isolates are served. It takes what it needs from the file system, gives up everything else for
+//! good, and only then starts threads and accepts connections.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::Mode;
+use rustix::process::umask;
+use thiserror::Error;
+
+use super::{Address, Listener, Service, most_connections};
+use crate::sandbox::confine::confine;
+use crate::sandbox::parallel_runs;
+use crate::sandbox::wasm::{LoadError, WasmSandbox};
+
+/// Files beside the connections: the standard ones, the listener, the image, and what the program itself holds.
+const FILES: u64 = 32;
+/// What calls may take to end when the sandbox stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What decides how a process serves isolates.
+pub struct Process {
+    pub listen: Address,
+    /// The group of the socket's file may connect too.
+    pub group: bool,
+    /// Where the kernel offers less than all of the confinement, it does not start.
+    pub require_confinement: bool,
+}
+
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl Process {
+    /// Serves until it is told to stop; how many calls were not done then.
+    ///
+    /// `load` does what it is given when all is there but the threads. `ready` is told what to say to whoever started it.
+    pub fn serve(
+        &self,
+        load: impl FnOnce(&mut dyn FnMut()) -> Result<WasmSandbox, LoadError>,
+        ready: impl FnOnce(&str),
+    ) -> Result<usize, ProcessError> {
+        // Threads begin with what their parent does not take.
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+        let cannot = |error: nix::Error| ProcessError::Failed(format!("Cannot listen for signals: {error}"));
+        signals.thread_block().map_err(cannot)?;
+
+        let (listener, at) = listen(&self.listen, self.group)?;
+        // The kernel does not tell once the process is confined.
+        let parallel = parallel_runs();
+        let files = most_connections(parallel) as u64 + FILES;
+        let mut confined = Err(String::new());
+        let sandbox = load(&mut || confined = confine(files))?;
+        let confinement = confined
+            .map_err(|why| ProcessError::Failed(format!("The sandbox cannot be confined: {why}.")))?;
+        if !confinement.missing.is_empty() {
+            if self.require_confinement {
+                let text = format!("The sandbox would be {confinement}: it does not start.");
+                return Err(ProcessError::Failed(text));
+            }
+            tracing::warn!("the sandbox is {confinement}");
+        }
+        let service = Service::new(Arc::new(sandbox), at.path(), parallel, confinement.to_string());
+        service.start(listener).map_err(|error| {
+            ProcessError::Failed(format!("Cannot start a thread for connections: {error}"))
+        })?;
+        ready(&format!("The sandbox listens on {at}, {confinement}."));
+        signals.wait().map_err(cannot)?;
+        Ok(service.stop(PATIENCE))
+    }
+}
+
+/// What to say at the end.
+pub fn stopped(calls: usize) -> String {
+    match calls {
+        0 => "The sandbox stopped.".to_owned(),
+        calls => format!("The sandbox stopped; {calls} calls were not done."),
+    }
+}
+
+/// The listener, and the address with the port that was really taken.
+fn listen(address: &Address, group: bool) -> Result<(Listener, Address), ProcessError> {
+    let cannot = |error| ProcessError::Failed(format!("Cannot listen on {address}: {error}"));
+    match address {
+        Address::Unix(path) => {
+            give_way(path)?;
+            // Nobody else gets in before the mode is set.
+            let before = umask(Mode::from_raw_mode(0o177));
+            let bound = UnixListener::bind(path);
+            umask(before);
+            let mode = if group { 0o660 } else { 0o600 };
+            let listener = bound.map_err(cannot)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(cannot)?;
+            Ok((Listener::Unix(listener), address.clone()))
+        }
+        Address::Tcp { host, path, .. } => {
+            let listener = TcpListener::bind(address.authority()).map_err(cannot)?;
+            let port = listener.local_addr().map_err(cannot)?.port();
+            let at = Address::Tcp { host: host.clone(), port, path: path.clone() };
+            Ok((Listener::Tcp(listener), at))
+        }
+    }
+}
+
+/// Removes the socket of a sandbox that is gone. A sandbox cannot do so itself when it ends.
+fn give_way(path: &Path) -> Result<(), ProcessError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|error| ProcessError::Failed(format!("{}: {error}", path.display())))?,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(ProcessError::Failed(format!("{} is there already, and is no socket.", path.display())));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .map_err(|error| ProcessError::Failed(format!("{} cannot be removed: {error}", path.display()))),
+        Err(error) => Err(ProcessError::Failed(format!("{}: {error}", path.display()))),
+        Ok(_) => Err(ProcessError::Failed(format!("Another sandbox listens on {} already.", path.display()))),
+    }
+}

@@ -1,0 +1,72 @@
+//! `aura-sandbox`: what `aura sandbox serve` becomes, as a program of its own for a container image. It has the isolates
+//! and the process that serves them, and neither compiler nor store, HTTP client and settings.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aura::sandbox::confine::close_inherited_files;
+use aura::sandbox::remote::{Address, Process, ProcessError, greet, stopped};
+use aura::sandbox::wasm::WasmSandbox;
+use clap::Parser;
+
+/// Serves isolates on a socket, confined to that.
+#[derive(Parser)]
+#[command(name = "aura-sandbox", version, max_term_width = 100)]
+struct Options {
+    /// unix:/PATH, or http://HOST:PORT for a network that has nothing but its hosts in it
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    listen: Address,
+    /// The folder with the compiled image, as `aura sandbox pack` writes it
+    #[arg(long, value_name = "FOLDER", default_value = "/image")]
+    image: PathBuf,
+    /// Let the group of the socket's file connect too
+    #[arg(long)]
+    group: bool,
+    /// Do not start where the kernel offers less than all of the confinement
+    #[arg(long)]
+    require_confinement: bool,
+    /// Ask the sandbox at the address whether it is ready, and end: 0 if it is
+    #[arg(long)]
+    check: bool,
+    /// Log as JSON lines
+    #[arg(long)]
+    json_log: bool,
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).ok_or_else(|| "use unix:/PATH or http://HOST:PORT".to_owned())
+}
+
+fn main() -> ExitCode {
+    close_inherited_files();
+    let options = Options::parse();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    let log = log.with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
+    if options.json_log {
+        log.json().init()
+    } else {
+        log.init()
+    }
+    match if options.check { check(&options.listen) } else { serve(options) } {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(address: &Address) -> Result<String, String> {
+    greet(address).map(|greeted| format!("{address} is ready, {}.", greeted.confinement))
+}
+
+fn serve(options: Options) -> Result<String, String> {
+    let Options { listen, image, group, require_confinement, .. } = options;
+    let process = Process { listen, group, require_confinement };
+    let load = |before: &mut dyn FnMut()| WasmSandbox::load_packed(&image, before);
+    let calls = process.serve(load, |ready| println!("{ready}"));
+    calls.map(stopped).map_err(|error: ProcessError| error.to_string())
+}
