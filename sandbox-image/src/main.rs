@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aura::sandbox::confine::close_inherited_files;
-use aura::sandbox::remote::{Address, Process, ProcessError, greet, stopped};
+use aura::sandbox::remote::{Address, Process, ProcessError, greet, own, stopped};
 use aura::sandbox::wasm::WasmSandbox;
 use clap::Parser;
 
@@ -13,7 +13,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "aura-sandbox", version, max_term_width = 100)]
 struct Options {
-    /// unix:/PATH, or http://HOST:PORT for a network that has nothing but its hosts in it
+    /// unix:/PATH; unix:/FOLDER/ for a socket of its own in a folder that sandboxes share; or http://HOST:PORT
+    /// for a network that has nothing but its hosts in it
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Address,
     /// The folder with the compiled image, as `aura sandbox pack` writes it
@@ -25,7 +26,7 @@ struct Options {
     /// Do not start where the kernel offers less than all of the confinement
     #[arg(long)]
     require_confinement: bool,
-    /// Ask the sandbox at the address whether it is ready, and end: 0 if it is
+    /// Ask the sandbox of this machine at the address whether it is ready, and end: 0 if it is
     #[arg(long)]
     check: bool,
     /// Log as JSON lines
@@ -34,7 +35,7 @@ struct Options {
 }
 
 fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).ok_or_else(|| "use unix:/PATH or http://HOST:PORT".to_owned())
+    Address::parse(text).ok_or_else(|| "use unix:/PATH, unix:/FOLDER/ or http://HOST:PORT".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -60,7 +61,8 @@ fn main() -> ExitCode {
 }
 
 fn check(address: &Address) -> Result<String, String> {
-    greet(address).map(|greeted| format!("{address} is ready, {}.", greeted.confinement))
+    let address = own(address).ok_or_else(|| format!("no sandbox of this machine listens in {address}"))?;
+    greet(&address).map(|greeted| format!("{address} is ready, {}.", greeted.confinement))
 }
 
 fn serve(options: Options) -> Result<String, String> {

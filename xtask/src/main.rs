@@ -7,6 +7,7 @@ mod fuzz;
 mod guest;
 mod guest_key;
 mod http;
+mod image;
 mod libfuzzer;
 mod lint;
 mod mind;
@@ -40,6 +41,7 @@ cargo xtask COMMAND
                           (ARGS go to Schemathesis)
   bench [NAMES]           run the benchmarks, all or those named
   guest                   build the WebAssembly guest and print where it is
+  image                   build the container images of AURA and of its sandbox
   mind                    serve the small pinned model until Ctrl-C
 
 Downloads and build outputs are kept in $AURA_CACHE (default: ~/.cache/aura).";
@@ -75,6 +77,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
             println!("{}", guest::ensure(&workspace)?.display());
             Ok(ExitCode::SUCCESS)
         }
+        ("image", []) => image::build(&workspace),
         ("mind", []) => mind::serve_in_foreground(&workspace),
         _ => bail!("`cargo xtask {}` is not a command\n\n{USAGE}", args.join(" ")),
     }

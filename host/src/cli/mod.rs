@@ -137,7 +137,7 @@ impl Cli {
 
     pub async fn run(self, config: Config) -> Result<(), Failure> {
         match self.command {
-            Command::Serve(_) => serve::serve(config).await,
+            Command::Serve(options) => serve::serve(config, options).await,
             Command::Send(options) => send::send(&config, options).await,
             Command::Repl => repl::repl(&config).await,
             Command::Genesis(output) => genesis::genesis(&config, output).await,

@@ -25,6 +25,9 @@ const AT_ONCE: Duration = Duration::from_millis(5);
 /// A sandbox that starts beside the server may compile Python first.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a server may take to say whether it is ready.
+const CHECK: Duration = Duration::from_secs(5);
+
 #[derive(Args)]
 pub struct Options {
     /// The address to listen on [AURA_API_HOST, 127.0.0.1]
@@ -33,9 +36,15 @@ pub struct Options {
     /// The port to listen on; 0 takes a free one [AURA_API_PORT, 8000]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+    /// Ask the server that runs already whether it is ready, and end: 0 if it is
+    #[arg(long)]
+    check: bool,
 }
 
-pub async fn serve(config: Config) -> Result<(), Failure> {
+pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
+    if options.check {
+        return check(&config).await;
+    }
     if !config.api_is_loopback() && config.api_token.is_none() {
         return Err(open_to_all(&config));
     }
@@ -88,6 +97,17 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     });
     let _ = done.recv_timeout(Duration::from_secs(1));
     Ok(())
+}
+
+/// For the health checks of containers, which have no other program for it.
+async fn check(config: &Config) -> Result<(), Failure> {
+    let url = format!("{}/readyz", config.url);
+    let away = |error: reqwest::Error| Failure::Unreachable(format!("No answer from {url}: {error}"));
+    let http = reqwest::Client::builder().timeout(CHECK).build().map_err(away)?;
+    match http.get(&url).send().await.map_err(away)?.status() {
+        status if status.is_success() => print(&format!("{} is ready.", config.url)),
+        status => Err(Failure::Failed(format!("{} is not ready ({status}).", config.url))),
+    }
 }
 
 fn open_to_all(config: &Config) -> Failure {

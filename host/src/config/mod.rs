@@ -337,7 +337,7 @@ fn sandboxes(layers: &Layers) -> Result<Vec<Address>, ConfigError> {
     if layers.optional("EXECUTION_SANDBOX_URL").is_none() {
         return Ok(Vec::new());
     }
-    let expected = "use unix:/PATH or http://HOST:PORT/execute, several separated by commas";
+    let expected = "use unix:/PATH, unix:/FOLDER/ or http://HOST:PORT/execute, several separated by commas";
     parse(layers, "EXECUTION_SANDBOX_URL", expected, Address::parse_all)
 }
 
@@ -404,8 +404,8 @@ mod tests {
             (
                 "EXECUTION_SANDBOX_URL",
                 "unix:/run/a.sock,b.sock",
-                "EXECUTION_SANDBOX_URL='unix:/run/a.sock,b.sock' (environment) is not valid: use unix:/PATH or \
-                 http://HOST:PORT/execute, several separated by commas",
+                "EXECUTION_SANDBOX_URL='unix:/run/a.sock,b.sock' (environment) is not valid: use unix:/PATH, \
+                 unix:/FOLDER/ or http://HOST:PORT/execute, several separated by commas",
             ),
             ("AURA_URL", "ftp://x", "AURA_URL='ftp://x' (environment) is not valid: use http://HOST:PORT"),
         ] {

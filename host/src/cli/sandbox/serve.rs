@@ -17,7 +17,7 @@ use crate::sandbox::wasm::find;
 
 #[derive(Args)]
 pub struct Options {
-    /// unix:/PATH or http://127.0.0.1:PORT [EXECUTION_SANDBOX_URL, unix:AURA_DATA/sandbox.sock]
+    /// unix:/PATH, unix:/FOLDER/ or http://127.0.0.1:PORT [EXECUTION_SANDBOX_URL, unix:AURA_DATA/sandbox.sock]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Option<Address>,
     /// Let the group of the socket's file connect too
@@ -32,7 +32,7 @@ pub struct Options {
 }
 
 pub fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).ok_or_else(|| "use unix:/PATH or http://HOST:PORT".to_owned())
+    Address::parse(text).ok_or_else(|| "use unix:/PATH, unix:/FOLDER/ or http://HOST:PORT".to_owned())
 }
 
 pub async fn serve(config: &Config, options: Options) -> Result<(), Failure> {
@@ -94,7 +94,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 fn is_of_this_machine(address: &Address) -> bool {
     match address {
-        Address::Unix(_) => true,
+        Address::Unix(_) | Address::Folder(_) => true,
         Address::Tcp { host, .. } => crate::config::is_loopback_host(host),
     }
 }

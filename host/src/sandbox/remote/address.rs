@@ -18,17 +18,27 @@ const PORT: u16 = 8100;
 /// Where the path is not said, and on a Unix socket.
 const PATH: &str = "/execute";
 
-/// `unix:/PATH` or `http://HOST:PORT/PATH`.
+/// The most sandboxes of a folder.
+pub const PLACES: usize = 16;
+
+/// `unix:/PATH`, `unix:/FOLDER/` or `http://HOST:PORT/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Unix(PathBuf),
-    Tcp { host: String, port: u16, path: String },
+    /// As many sandboxes as there are, up to [`PLACES`]: each has a socket there.
+    Folder(PathBuf),
+    Tcp {
+        host: String,
+        port: u16,
+        path: String,
+    },
 }
 
 impl Address {
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return path.starts_with('/').then(|| Self::Unix(PathBuf::from(path)));
+            let kind = if path.ends_with('/') { Self::Folder } else { Self::Unix };
+            return path.starts_with('/').then(|| kind(PathBuf::from(path)));
         }
         let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
         let is_plain = url.username().is_empty()
@@ -48,10 +58,28 @@ impl Address {
         text.split(',').map(|one| Self::parse(one.trim())).collect()
     }
 
+    /// Where sandboxes may listen: the address itself, or the sockets that a folder can have.
+    pub fn places(&self) -> Vec<Self> {
+        match self {
+            Self::Folder(folder) => {
+                (0..PLACES).map(|place| Self::Unix(folder.join(format!("{place}.sock")))).collect()
+            }
+            one => vec![one.clone()],
+        }
+    }
+
+    /// Whether there is a socket, if it is an address of a file.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Unix(path) | Self::Folder(path) => path.exists(),
+            Self::Tcp { .. } => true,
+        }
+    }
+
     /// What is asked for in the HTTP request.
     pub fn path(&self) -> &str {
         match self {
-            Self::Unix(_) => PATH,
+            Self::Unix(_) | Self::Folder(_) => PATH,
             Self::Tcp { path, .. } => path,
         }
     }
@@ -59,7 +87,7 @@ impl Address {
     /// The name of the server in the HTTP request.
     pub fn authority(&self) -> String {
         match self {
-            Self::Unix(_) => "localhost".to_owned(),
+            Self::Unix(_) | Self::Folder(_) => "localhost".to_owned(),
             Self::Tcp { host, port, .. } => format!("{host}:{port}"),
         }
     }
@@ -74,6 +102,7 @@ impl Address {
                 connect(&socket, &SocketAddrUnix::new(path)?)?;
                 Ok(Socket::Unix(UnixStream::from(socket)))
             }
+            Self::Folder(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder of sockets")),
             Self::Tcp { .. } => {
                 let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
                 for address in self.authority().to_socket_addrs()? {
@@ -94,7 +123,7 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Unix(path) | Self::Folder(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp { path, .. } => write!(f, "http://{}{path}", self.authority()),
         }
     }
@@ -108,6 +137,7 @@ mod tests {
     fn an_address_is_a_socket_file_or_a_url_without_secrets() {
         for (text, shown) in [
             ("unix:/run/aura.sock", Some("unix:/run/aura.sock")),
+            ("unix:/run/aura/", Some("unix:/run/aura/")),
             ("http://sandbox:8100/execute", Some("http://sandbox:8100/execute")),
             ("http://sandbox", Some("http://sandbox:8100/execute")),
             ("http://[::1]:9/x", Some("http://[::1]:9/x")),

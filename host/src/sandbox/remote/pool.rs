@@ -26,6 +26,8 @@ const MAX_IDLE: usize = 8;
 
 struct Place {
     address: Address,
+    /// One of a folder, where there need not be a sandbox.
+    is_spare: bool,
     idle: Mutex<Vec<Connection>>,
     /// Calls in progress.
     busy: AtomicUsize,
@@ -45,6 +47,8 @@ enum State {
     },
     /// Not the same guest or configuration as the first one's.
     Different,
+    /// There is none, and there need not be.
+    Vacant,
 }
 
 struct States {
@@ -54,6 +58,8 @@ struct States {
 }
 
 pub struct Pool {
+    /// What was to be looked for in folders.
+    folders: Vec<Address>,
     places: Vec<Place>,
     states: Mutex<States>,
     changed: Condvar,
@@ -80,11 +86,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Pool {
     pub fn new(addresses: Vec<Address>) -> Arc<Self> {
-        let away = |_: &Address| State::Away { since: Instant::now(), why: "not asked yet".to_owned() };
-        let states = States { all: addresses.iter().map(away).collect(), lies: vec![0; addresses.len()] };
-        let place = |address| Place { address, idle: Mutex::default(), busy: AtomicUsize::new(0) };
+        let places = addresses.iter().flat_map(|address| {
+            let is_spare = matches!(address, Address::Folder(_));
+            address.places().into_iter().map(move |address| Place {
+                address,
+                is_spare,
+                idle: Mutex::default(),
+                busy: AtomicUsize::new(0),
+            })
+        });
+        let places: Vec<_> = places.collect();
+        let away = |_: &Place| State::Away { since: Instant::now(), why: "not asked yet".to_owned() };
+        let states = States { all: places.iter().map(away).collect(), lies: vec![0; places.len()] };
         Arc::new(Self {
-            places: addresses.into_iter().map(place).collect(),
+            folders: addresses.into_iter().filter(|address| matches!(address, Address::Folder(_))).collect(),
+            places,
             states: Mutex::new(states),
             changed: Condvar::new(),
             first: OnceLock::new(),
@@ -147,6 +163,10 @@ impl Pool {
 
     fn tell(&self, states: &States) -> String {
         let mut text = String::new();
+        if states.all.iter().all(|state| matches!(state, State::Vacant)) {
+            let folders: Vec<_> = self.folders.iter().map(ToString::to_string).collect();
+            return format!("no sandbox listens in {}", folders.join(", "));
+        }
         for (place, state) in self.places.iter().zip(&states.all) {
             let separator = if text.is_empty() { "" } else { "; " };
             // Writing to a String cannot fail.
@@ -161,6 +181,7 @@ impl Pool {
                     "{separator}{} has another guest or configuration than the first, and is not used",
                     place.address
                 ),
+                State::Vacant => Ok(()),
             };
         }
         text
@@ -209,6 +230,11 @@ impl Pool {
         lock(&self.places[index].idle).clear();
         let mut states = lock(&self.states);
         let now = match error {
+            WireError::Lost(_) | WireError::Closed
+                if self.places[index].is_spare && !self.places[index].address.is_there() =>
+            {
+                State::Vacant
+            }
             WireError::Lost(_) | WireError::Closed => {
                 let since = match states.all[index] {
                     State::Away { since, .. } => since,
@@ -231,7 +257,8 @@ impl Pool {
         match (&states.all[index], &now) {
             (State::Away { .. }, State::Away { .. })
             | (State::Different, State::Different)
-            | (State::Ready(_), State::Ready(_)) => {}
+            | (State::Ready(_), State::Ready(_))
+            | (_, State::Vacant) => {}
             (_, State::Ready(_)) => tracing::info!("the sandbox at {address} is ready"),
             (_, State::Away { why, .. }) => tracing::warn!("the sandbox at {address} is away: {why}"),
             (_, State::Lied { what, .. }) => {
@@ -306,7 +333,7 @@ fn watch(pool: &Weak<Pool>, index: usize) {
         let states = lock(&pool.states);
         // One that becomes away is looked at sooner.
         let (states, _) = match states.all[index] {
-            State::Away { .. } => {
+            State::Away { .. } | State::Vacant => {
                 let waited = pool.changed.wait_timeout_while(states, pause, |_| true);
                 pause = (pause * 2).min(LOOK);
                 waited

@@ -1,12 +1,12 @@
 //! The process in which isolates are served. It takes what it needs from the file system, gives up everything else for
 //! good, and only then starts threads and accepts connections.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use thiserror::Error;
 
+use super::address::PLACES;
 use super::{Address, Listener, Service, most_connections};
 use crate::sandbox::confine::confine;
 use crate::sandbox::parallel_runs;
@@ -94,15 +95,25 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     let cannot = |error| ProcessError::Failed(format!("Cannot listen on {address}: {error}"));
     match address {
         Address::Unix(path) => {
-            give_way(path)?;
-            // Nobody else gets in before the mode is set.
-            let before = umask(Mode::from_raw_mode(0o177));
-            let bound = UnixListener::bind(path);
-            umask(before);
-            let mode = if group { 0o660 } else { 0o600 };
-            let listener = bound.map_err(cannot)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(cannot)?;
-            Ok((Listener::Unix(listener), address.clone()))
+            if !give_way(path)? {
+                let text = format!("Another sandbox listens on {} already.", path.display());
+                return Err(ProcessError::Failed(text));
+            }
+            Ok((Listener::Unix(bind(path, group).map_err(cannot)?), address.clone()))
+        }
+        Address::Folder(folder) => {
+            // Of two that start at once each gets a place of its own.
+            let lock = File::create(folder.join("lock")).map_err(cannot)?;
+            lock.lock().map_err(cannot)?;
+            for place in address.places() {
+                let Address::Unix(path) = &place else { continue };
+                if !give_way(path)? {
+                    continue;
+                }
+                fs::write(owner(path), this_machine()).map_err(cannot)?;
+                return Ok((Listener::Unix(bind(path, group).map_err(cannot)?), place));
+            }
+            Err(ProcessError::Failed(format!("{PLACES} sandboxes listen in {} already.", folder.display())))
         }
         Address::Tcp { host, path, .. } => {
             let listener = TcpListener::bind(address.authority()).map_err(cannot)?;
@@ -113,19 +124,55 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     }
 }
 
-/// Removes the socket of a sandbox that is gone. A sandbox cannot do so itself when it ends.
-fn give_way(path: &Path) -> Result<(), ProcessError> {
+fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
+    // Nobody else gets in before the mode is set.
+    let before = umask(Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    umask(before);
+    let mode = if group { 0o660 } else { 0o600 };
+    let listener = bound?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(listener)
+}
+
+/// Removes the socket of a sandbox that is gone: one cannot do so itself when it ends. False: one listens there.
+fn give_way(path: &Path) -> Result<bool, ProcessError> {
     let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         other => other.map_err(|error| ProcessError::Failed(format!("{}: {error}", path.display())))?,
     };
     if !metadata.file_type().is_socket() {
-        return Err(ProcessError::Failed(format!("{} is there already, and is no socket.", path.display())));
+        let text = format!("{} is there already, and is no socket.", path.display());
+        return Err(ProcessError::Failed(text));
     }
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|error| ProcessError::Failed(format!("{} cannot be removed: {error}", path.display()))),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            let removed = fs::remove_file(path).map(|()| true);
+            removed.map_err(|error| {
+                ProcessError::Failed(format!("{} cannot be removed: {error}", path.display()))
+            })
+        }
         Err(error) => Err(ProcessError::Failed(format!("{}: {error}", path.display()))),
-        Ok(_) => Err(ProcessError::Failed(format!("Another sandbox listens on {} already.", path.display()))),
+        Ok(_) => Ok(false),
     }
+}
+
+/// The address at which the sandbox of this machine listens: in a folder that several share, its own.
+pub fn own(address: &Address) -> Option<Address> {
+    let Address::Folder(_) = address else { return Some(address.clone()) };
+    let is_own = |place: &Address| match place {
+        Address::Unix(path) => fs::read(owner(path)).is_ok_and(|owner| owner == this_machine()),
+        _ => false,
+    };
+    address.places().into_iter().find(is_own)
+}
+
+/// Says of a socket in a folder whose it is.
+fn owner(socket: &Path) -> PathBuf {
+    socket.with_extension("owner")
+}
+
+/// Each container is a machine by name.
+fn this_machine() -> Vec<u8> {
+    rustix::system::uname().nodename().to_bytes().to_vec()
 }
