@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::{env, fmt, fs, io};
 
+use super::secrets::{self, SECRETS};
 use super::{ConfigError, Setting};
 
 const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 36] = [
+const SETTINGS: [(&str, &str); 39] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
+    ("AURA_API_TOKEN_FILE", ""),
     ("AURA_RATE", "100"),
     ("AURA_CLIENT_TIMEOUT_S", "30"),
     ("AURA_URL", ""),
@@ -24,6 +26,7 @@ const SETTINGS: [(&str, &str); 36] = [
     ("ARANGO_HOST", "http://localhost:8529"),
     ("ARANGO_USER", "root"),
     ("ARANGO_PASS", ""),
+    ("ARANGO_PASS_FILE", ""),
     ("DB_NAME", "aura_live_image"),
     ("ARANGO_SINGLE_SERVER", ""),
     ("ARANGO_TIMEOUT_S", "30"),
@@ -32,6 +35,7 @@ const SETTINGS: [(&str, &str); 36] = [
     ("OLLAMA_HOST", "http://localhost:11434"),
     ("OPENAI_BASE_URL", ""),
     ("OPENAI_API_KEY", ""),
+    ("OPENAI_API_KEY_FILE", ""),
     ("AURA_MIND_MODEL", ""),
     ("AURA_MIND_ATTEMPTS", "4"),
     ("AURA_MIND_TIMEOUT_S", "120"),
@@ -49,8 +53,6 @@ const SETTINGS: [(&str, &str); 36] = [
     ("NO_COLOR", ""),
 ];
 
-const SECRETS: [&str; 3] = ["AURA_API_TOKEN", "ARANGO_PASS", "OPENAI_API_KEY"];
-
 /// What may hold a password although it does not look like a URL.
 const URLS: [&str; 5] =
     ["AURA_URL", "ARANGO_HOST", "EXECUTION_SANDBOX_URL", "OLLAMA_HOST", "OPENAI_BASE_URL"];
@@ -60,18 +62,21 @@ const MASK: &str = "********";
 /// A setting given on the command line.
 pub type Flag = (String, String);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     Flag,
     Environment,
     DotEnv,
     Toml,
+    /// A file that holds a secret.
+    File(String),
     Default,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::File(path) => return write!(f, "file {path}"),
             Self::Flag => "flag",
             Self::Environment => "environment",
             Self::DotEnv => DOT_ENV,
@@ -95,18 +100,43 @@ impl Layers {
             check_name(name, "a flag")?;
             check_shown(name, value)?;
         }
-        Ok(Self(vec![
+        let mut layers = Self(vec![
             (Origin::Flag, flags.iter().cloned().collect()),
             (Origin::Environment, environment()?),
             (Origin::DotEnv, dot_env(Path::new(DOT_ENV))?),
             (Origin::Toml, aura_toml(Path::new(AURA_TOML))?),
-        ]))
+        ]);
+        secrets::read(&mut layers)?;
+        Ok(layers)
+    }
+
+    /// The file that decides a secret, if one does: its path, the layer that names it, and where that is.
+    pub fn deciding(&self, name: &str, file: &str) -> Result<Option<(usize, Origin, String)>, ConfigError> {
+        for (at, (origin, values)) in self.0.iter().enumerate() {
+            let set = |name| values.get(name).filter(|text| !text.is_empty());
+            match (set(name), set(file)) {
+                (None, None) => {}
+                (Some(_), None) => return Ok(None),
+                (None, Some(path)) => return Ok(Some((at, origin.clone(), path.clone()))),
+                (Some(_), Some(_)) => {
+                    return Err(ConfigError::Unusable(format!(
+                        "{name} and {file} are both set ({origin}): keep one of them."
+                    )));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts a layer with one value above the one that is there.
+    pub fn insert(&mut self, at: usize, origin: Origin, name: &str, text: String) {
+        self.0.insert(at, (origin, HashMap::from([(name.to_owned(), text)])));
     }
 
     pub fn get(&self, name: &str) -> Value {
         for (origin, values) in &self.0 {
             if let Some(text) = values.get(name).filter(|text| !text.is_empty()) {
-                return Value { text: text.clone(), origin: *origin };
+                return Value { text: text.clone(), origin: origin.clone() };
             }
         }
         Value { text: default(name), origin: Origin::Default }
@@ -174,7 +204,7 @@ fn environment() -> Result<HashMap<String, String>, ConfigError> {
 
 /// The value as it may be shown: without secrets, and without the password in a URL.
 pub fn masked(name: &str, text: String) -> String {
-    if SECRETS.contains(&name) && !text.is_empty() {
+    if SECRETS.iter().any(|(secret, _)| *secret == name) && !text.is_empty() {
         return MASK.to_owned();
     }
     // Services may be named without a scheme.

@@ -1,9 +1,11 @@
-//! What the user set: flags, then the environment, then `.env`, then `aura.toml`, then defaults.
+//! What the user set: flags, then the environment, then `.env`, then `aura.toml`, then defaults. Secrets may be in
+//! files that those name.
 //!
 //! [`Config::load`] reads all of it once, at the start. Nothing else in the program reads the environment.
 
 mod arango;
 mod layers;
+mod secrets;
 
 use std::fmt;
 use std::net::IpAddr;

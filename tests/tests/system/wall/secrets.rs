@@ -133,6 +133,26 @@ fn a_file_of_settings_that_cannot_be_read_is_named_without_its_secrets() {
     }
 }
 
+#[tokio::test]
+async fn a_token_may_be_in_a_file() {
+    let mut instance = Instance::new(&[("AURA_API_TOKEN_FILE", "token")]);
+    let missing = instance.run(&["serve", "--port", "0"]);
+    let text = "error: AURA_API_TOKEN_FILE (environment): there is no file token\n";
+    assert_eq!((missing.code, missing.stderr.as_str()), (Some(2), text));
+    fs::write(instance.folder().join("token"), format!("{TOKEN}\n")).expect("a file");
+    instance.set("OLLAMA_HOST", "http://127.0.0.1:1");
+    let server = Server::serve(instance);
+    let shown = format!("Bearer {TOKEN}");
+    for (headers, status) in [(&[("authorization", shown.as_str())][..], 200), (&[], 401)] {
+        assert_eq!(server.client().request("GET", "/objects", headers, Vec::new()).await.status, status);
+    }
+    let done = server.cli().run(&["doctor"]);
+    let line = done.stdout.lines().find(|line| line.starts_with("AURA_API_TOKEN ")).expect("the setting");
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words, ["AURA_API_TOKEN", "********", "file", "token"]);
+    is_clean("what a command says", &format!("{}{}", done.stdout, done.stderr));
+}
+
 #[test]
 fn a_token_that_no_header_can_carry_is_refused_at_the_start() {
     for token in [" ", "\t\n", "two words", "line\nline", "söt", "\u{7f}", &"x".repeat(513)] {
