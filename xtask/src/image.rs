@@ -33,6 +33,15 @@ impl Engine {
         Ok(Self(program))
     }
 
+    /// Whether Compose is there too.
+    pub fn check_compose(&self) -> Result<()> {
+        let plugin = Command::new(self.0).args(["compose", "version"]).output();
+        if plugin.is_ok_and(|answer| answer.status.success()) || is_program("docker-compose") {
+            return Ok(());
+        }
+        bail!("there is no Compose: install it (on Debian and Ubuntu: sudo apt-get install docker-compose)")
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(self.0);
         // Where the builder knows of it, all times in the image are this one.
@@ -55,7 +64,7 @@ pub fn make(workspace: &Workspace, engine: &Engine) -> Result<[String; 2]> {
     prerequisites::check(workspace)?;
     guest::ensure(workspace)?;
     let _lock = workspace.lock("container")?;
-    let contexts = workspace.cache.join("container");
+    let contexts = contexts(workspace);
     say("building the static programs of the container images (the first time 5 to 10 minutes)");
     let (aura, sandbox) = (program(workspace, "aura")?, program(workspace, "aura-sandbox")?);
 
@@ -82,6 +91,11 @@ pub fn make(workspace: &Workspace, engine: &Engine) -> Result<[String; 2]> {
     bill::write(workspace, "aura", false, &contexts.join("aura.cdx.json"))?;
     say(&format!("what is in them is listed in {}/*.cdx.json (CycloneDX)", contexts.display()));
     Ok([sandbox, aura])
+}
+
+/// Where the images are made from.
+pub fn contexts(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("container")
 }
 
 /// A program linked with all it needs. Each is built alone: what the one needs of a library would be built into the

@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use crate::image::{self, Engine};
 use crate::mind::llama::{self, Served};
 use crate::workspace::{Workspace, has_cargo_tool, run, say, setting};
 use crate::{fuzz, guest, prerequisites};
@@ -18,6 +19,7 @@ pub fn run_tests(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let requests = fuzz::run_quick(workspace);
 
     let mut tests = runner(workspace, args);
+    containers(workspace, args, &mut tests)?;
     let _mind = real_model(workspace, &mut tests);
     say("tests");
     run(&mut tests).and(documentation).and(requests)?;
@@ -46,6 +48,21 @@ fn runner(workspace: &Workspace, args: &[String]) -> Command {
         cargo.args(["test", "--locked", "--workspace", "--tests", "--no-fail-fast"]).args(args);
     }
     cargo
+}
+
+/// Makes the container images for the tests of them, where there is an engine to run them.
+fn containers(workspace: &Workspace, args: &[String], tests: &mut Command) -> Result<()> {
+    if !args.is_empty() && !args.iter().any(|arg| arg.contains("container")) {
+        return Ok(());
+    }
+    match Engine::find().and_then(|engine| engine.check_compose().map(|()| engine)) {
+        Ok(engine) => {
+            image::make(workspace, &engine)?;
+            tests.env("AURA_TEST_IMAGES", image::contexts(workspace));
+        }
+        Err(reason) => say(&format!("container stage: skipped, because {reason:#}")),
+    }
+    Ok(())
 }
 
 /// Starts the pinned model for the tests that ask a real one, and tells them where it is.
