@@ -176,3 +176,53 @@ async fn load_goes_on_when_one_of_two_sandboxes_dies() {
         assert_eq!(object["attributes"]["n"], 10, "{object}");
     }
 }
+
+#[tokio::test]
+async fn sandboxes_of_a_folder_are_found_as_they_come_and_go() {
+    let instance = Instance::new(&[]);
+    let folder = instance.folder().join("sandboxes");
+    std::fs::create_dir(&folder).expect("a folder");
+    let url = format!("unix:{}/", folder.display());
+    let at = |place: u32| format!("{url}{place}.sock");
+    let begin = || SandboxProcess::start_at(&instance, &url);
+    let first = begin();
+    assert_eq!(first.url(), at(0));
+    let server =
+        Server::start_with(&[("OLLAMA_HOST", "http://127.0.0.1:9"), ("EXECUTION_SANDBOX_URL", &url)]);
+    let detail = async || server.client().get("/readyz").await.json()["sandbox"]["detail"].to_string();
+    let (seen, away) =
+        (async |place| while !detail().await.contains(&format!("{} is ready", at(place))) {}, "is away");
+    let second = begin();
+    assert_eq!(second.url(), at(1));
+    seen(1).await;
+    assert!(!detail().await.contains(away), "{}", detail().await);
+
+    first.kill();
+    for _ in 0..4 {
+        let body = json!({ "source": "return 1" }).to_string();
+        let put = server.client().send("PUT", "/objects/system/methods/one", &body).await;
+        assert_eq!(put.status, 201, "{}", put.text);
+    }
+    // The next one takes the place of the one that is gone.
+    let third = begin();
+    assert_eq!(third.url(), at(0));
+    seen(0).await;
+    let doctor = server.cli().run(&["doctor"]).stdout;
+    let found: Vec<_> = doctor.lines().filter(|line| line.contains("sandbox: ")).collect();
+    let ready = |place| format!("ok    sandbox: {} is ready, ", at(place));
+    assert!(
+        found.len() == 2 && found[0].starts_with(&ready(0)) && found[1].starts_with(&ready(1)),
+        "{doctor}"
+    );
+
+    for sandbox in [second, third] {
+        sandbox.kill();
+    }
+    for place in [0, 1] {
+        std::fs::remove_file(folder.join(format!("{place}.sock"))).expect("it is left behind");
+    }
+    let message = json!({ "target_object_id": "system", "method_name": "one" }).to_string();
+    let error = server.client().message(&message).await.error.expect("it fails");
+    let text = format!("no sandbox can be used: no sandbox listens in {url}");
+    assert_eq!((error.kind.as_str(), error.message), ("SandboxUnavailable", text));
+}

@@ -9,8 +9,8 @@ const SANDBOX: &str = "sandbox";
 pub fn check(sandboxes: &[Address]) -> Vec<Diagnosis> {
     let mut first = None;
     let mut found = Vec::new();
-    for address in sandboxes {
-        let greeted = match greet(address) {
+    for address in sandboxes.iter().flat_map(Address::expected) {
+        let greeted = match greet(&address) {
             Ok(greeted) => greeted,
             Err(why) => {
                 let cure = "Start it with `aura sandbox serve`, or take it out of EXECUTION_SANDBOX_URL.";
@@ -23,7 +23,7 @@ pub fn check(sandboxes: &[Address]) -> Vec<Diagnosis> {
                 continue;
             }
         };
-        let (_, digests) = first.get_or_insert_with(|| (address, greeted.digests.clone()));
+        let (_, digests) = first.get_or_insert_with(|| (address.clone(), greeted.digests.clone()));
         if *digests == greeted.digests {
             found.push(Diagnosis::ok(SANDBOX, format!("{address} is ready, {}", greeted.confinement)));
         } else {

@@ -68,6 +68,15 @@ impl Address {
         }
     }
 
+    /// Where sandboxes should be found now: in a folder, those that have left a socket, or else the folder itself.
+    pub fn expected(&self) -> Vec<Self> {
+        let there: Vec<_> = self.places().into_iter().filter(Self::is_there).collect();
+        match self {
+            Self::Folder(_) if !there.is_empty() => there,
+            _ => vec![self.clone()],
+        }
+    }
+
     /// Whether there is a socket, if it is an address of a file.
     pub fn is_there(&self) -> bool {
         match self {
@@ -102,7 +111,7 @@ impl Address {
                 connect(&socket, &SocketAddrUnix::new(path)?)?;
                 Ok(Socket::Unix(UnixStream::from(socket)))
             }
-            Self::Folder(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a folder of sockets")),
+            Self::Folder(_) => Err(io::Error::new(io::ErrorKind::NotFound, "no sandbox listens there")),
             Self::Tcp { .. } => {
                 let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
                 for address in self.authority().to_socket_addrs()? {

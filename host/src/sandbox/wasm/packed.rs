@@ -27,14 +27,14 @@ struct Manifest {
 pub fn load(engine: &Engine, folder: &Path) -> Result<(Image, Digest), LoadError> {
     let path = folder.join(CODE);
     let damaged = || LoadError::DamagedImage(path.display().to_string());
-    let manifest = fs::read(folder.join(MANIFEST)).map_err(|error| missing(error, folder, MANIFEST))?;
+    let manifest = fs::read(folder.join(MANIFEST)).map_err(|error| missing(&error, folder, MANIFEST))?;
     let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|_| damaged())?;
-    let file = File::open(&path).map_err(|error| missing(error, folder, CODE))?;
+    let file = File::open(&path).map_err(|error| missing(&error, folder, CODE))?;
     let component = image::map(engine, &file, &path, &manifest.code)?.ok_or_else(damaged)??;
     Ok((Image { component, guest_digest: manifest.guest, path }, manifest.configuration))
 }
 
-fn missing(error: io::Error, folder: &Path, name: &str) -> LoadError {
+fn missing(error: &io::Error, folder: &Path, name: &str) -> LoadError {
     LoadError::Cache(io::Error::new(error.kind(), format!("{}/{name}: {error}", folder.display())))
 }
 
