@@ -1,17 +1,19 @@
 //! Builds the parts of AURA from the configuration.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 
+use super::draft;
 use super::failure::Failure;
 use super::folder::DataFolder;
 use super::term::{spin, spinner, tell};
 use crate::audit::Policy;
 use crate::config::{Config, StoreConfig};
+use crate::mind::persona::{self, Personas};
 use crate::mind::{self, Mind};
 use crate::sandbox::remote::RemoteSandbox;
 use crate::sandbox::wasm::{Progress, WasmSandbox, thread_stack_bytes};
@@ -63,7 +65,25 @@ pub fn image_file(config: &Config) -> Result<PathBuf, Failure> {
 }
 
 pub fn mind(config: &Config) -> Result<Arc<dyn Mind>, Failure> {
-    mind::from_config(config.mind.clone()).map_err(|error| Failure::Usage(error.to_string()))
+    mind::with_personas(config.mind.clone(), &personas(config)?)
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// Who the mind can be.
+pub fn personas(config: &Config) -> Result<Personas, Failure> {
+    let Some(path) = &config.personas else {
+        return Personas::genesis().map_err(|error| Failure::Failed(error.to_string()));
+    };
+    let wrong = |what: String| {
+        Failure::Usage(format!(
+            "AURA_PERSONAS: {}: {what}. Mend the file, name another one (genesis/personas.toml is an example), or leave AURA_PERSONAS empty.",
+            path.display()
+        ))
+    };
+    let mut text = String::new();
+    let file = draft::open(path).map_err(|error| wrong(error.to_string()))?;
+    file.take(persona::MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    Personas::parse(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))
 }
 
 /// The threads that isolates run on.

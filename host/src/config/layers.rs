@@ -11,7 +11,7 @@ const DOT_ENV: &str = ".env";
 const AURA_TOML: &str = "aura.toml";
 
 /// All settings there are, with their defaults.
-const SETTINGS: [(&str, &str); 39] = [
+const SETTINGS: [(&str, &str); 40] = [
     ("AURA_API_HOST", "127.0.0.1"),
     ("AURA_API_PORT", "8000"),
     ("AURA_API_TOKEN", ""),
@@ -37,6 +37,7 @@ const SETTINGS: [(&str, &str); 39] = [
     ("OPENAI_API_KEY", ""),
     ("OPENAI_API_KEY_FILE", ""),
     ("AURA_MIND_MODEL", ""),
+    ("AURA_PERSONAS", ""),
     ("AURA_MIND_ATTEMPTS", "4"),
     ("AURA_MIND_TIMEOUT_S", "120"),
     ("AURA_FUEL", "2000000000"),

@@ -84,6 +84,8 @@ pub struct Config {
     pub url: String,
     pub data: PathBuf,
     pub mind: MindConfig,
+    /// Personas in place of the built-in ones.
+    pub personas: Option<PathBuf>,
     pub mind_attempts: u32,
     /// Messages running or waiting before new ones are refused.
     pub queue: usize,
@@ -156,6 +158,7 @@ impl Config {
             url,
             data: PathBuf::from(layers.get("AURA_DATA").text),
             mind: mind(layers)?,
+            personas: layers.optional("AURA_PERSONAS").map(PathBuf::from),
             mind_attempts: parse(layers, "AURA_MIND_ATTEMPTS", "use 1 to 20", |text| {
                 text.parse().ok().filter(|attempts| (1..=20).contains(attempts))
             })?,

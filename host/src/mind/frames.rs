@@ -23,11 +23,27 @@ pub struct Frames<'a> {
     searched: usize,
     received: usize,
     ended: bool,
+    max_frame: usize,
+    max_response: usize,
 }
 
 impl<'a> Frames<'a> {
     pub fn new(server: &'a Server, response: Response) -> Self {
-        Self { server, response, buffer: Vec::new(), searched: 0, received: 0, ended: false }
+        Self {
+            server,
+            response,
+            buffer: Vec::new(),
+            searched: 0,
+            received: 0,
+            ended: false,
+            max_frame: MAX_FRAME_BYTES,
+            max_response: MAX_RESPONSE_BYTES,
+        }
+    }
+
+    /// Of short lines, for as long as they come.
+    pub fn endless(server: &'a Server, response: Response, max_frame: usize) -> Self {
+        Self { max_frame, max_response: usize::MAX, ..Self::new(server, response) }
     }
 
     /// The next value; `None` when the server has said all.
@@ -52,7 +68,7 @@ impl<'a> Frames<'a> {
         while let Some(line) = self.line().await? {
             start.push(b'\n');
             start.extend_from_slice(&line);
-            if start.len() > MAX_FRAME_BYTES {
+            if start.len() > self.max_frame {
                 return Err(self.too_long());
             }
         }
@@ -83,13 +99,13 @@ impl<'a> Frames<'a> {
     async fn receive(&mut self) -> Result<(), MindError> {
         match self.response.chunk().await {
             Ok(Some(chunk)) => {
-                self.received += chunk.len();
+                self.received = self.received.saturating_add(chunk.len());
                 self.buffer.extend_from_slice(&chunk);
             }
             Ok(None) => self.ended = true,
             Err(_) => return Err(self.server.broke_off()),
         }
-        if self.received > MAX_RESPONSE_BYTES || self.searched > MAX_FRAME_BYTES {
+        if self.received > self.max_response || self.searched > self.max_frame {
             return Err(self.too_long());
         }
         Ok(())

@@ -63,6 +63,10 @@ impl Server {
         self.client.get(format!("{}{path}", self.base)).timeout(CHECK)
     }
 
+    pub fn head(&self, path: &str) -> RequestBuilder {
+        self.client.head(format!("{}{path}", self.base)).timeout(CHECK)
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.base))
     }
@@ -137,7 +141,7 @@ impl fmt::Display for Server {
 }
 
 /// At most the first bytes of a body; what comes after an error or the limit is left out.
-async fn bounded(mut response: Response, limit: usize) -> Vec<u8> {
+pub async fn bounded(mut response: Response, limit: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]);

@@ -4,6 +4,7 @@
 //! servers. What a mind answers is text from outside; [`extract`] turns it into a body or says why it cannot.
 
 pub mod extract;
+pub mod facet;
 mod frames;
 mod http;
 mod layout;
@@ -142,9 +143,14 @@ pub struct MindConfig {
     pub timeout: Duration,
 }
 
-/// The mind this configuration describes. Nothing is sent yet.
+/// The mind this configuration describes, with the built-in personas. Nothing is sent yet.
 pub fn from_config(config: MindConfig) -> Result<Arc<dyn Mind>, MindError> {
     let personas = Personas::genesis().map_err(|error| MindError::Unavailable(error.to_string()))?;
+    with_personas(config, &personas)
+}
+
+/// The same with other personas.
+pub fn with_personas(config: MindConfig, personas: &Personas) -> Result<Arc<dyn Mind>, MindError> {
     let mut steward = personas.steward().clone();
     if let Some(model) = config.model.filter(|model| !model.is_empty()) {
         steward.model = model;

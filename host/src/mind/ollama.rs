@@ -3,6 +3,9 @@
 //! Requests are `ollama-rs`'s types. Answers are read by [`Frames`], because that crate's stream drops a chunk that
 //! ends inside a character and has no bound.
 
+pub mod library;
+pub mod shown;
+
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;

@@ -1,11 +1,20 @@
-//! The personas: who the mind can be, with which model and in which temper. Read from `genesis/personas.toml`.
+//! The personas: who the mind can be, with which model and in which temper, and the facets made of them. Read from
+//! `genesis/personas.toml`, or the file that `AURA_PERSONAS` names.
 
 use std::collections::HashSet;
 
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::facet::Facet;
+use super::ollama::library::is_same;
+
 const GENESIS: &str = include_str!("../../../genesis/personas.toml");
+
+/// Bytes of the file.
+pub const MAX_BYTES: u64 = 1 << 20;
+/// Personas, and facets.
+const MAX: usize = 64;
 
 #[derive(Debug, Error)]
 pub enum PersonaError {
@@ -17,6 +26,10 @@ pub enum PersonaError {
     NoSteward(String),
     #[error("persona {persona}: {what}")]
     Invalid { persona: String, what: &'static str },
+    #[error("facet {facet:?}: {what}")]
+    Facet { facet: String, what: &'static str },
+    #[error("there are more than {0}")]
+    TooMany(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,6 +56,8 @@ pub struct Personas {
     steward: String,
     #[serde(rename = "persona")]
     all: Vec<Persona>,
+    #[serde(rename = "facet", default)]
+    facets: Vec<Facet>,
 }
 
 impl Personas {
@@ -52,7 +67,13 @@ impl Personas {
     }
 
     pub fn parse(text: &str) -> Result<Self, PersonaError> {
+        if text.len() as u64 > MAX_BYTES {
+            return Err(PersonaError::TooMany(format!("{MAX_BYTES} bytes")));
+        }
         let personas: Self = toml::from_str(text)?;
+        if personas.all.len() > MAX || personas.facets.len() > MAX {
+            return Err(PersonaError::TooMany(format!("{MAX} personas or facets")));
+        }
         let mut seen = HashSet::new();
         for persona in &personas.all {
             persona.check()?;
@@ -63,12 +84,44 @@ impl Personas {
         if !seen.contains(personas.steward.as_str()) {
             return Err(PersonaError::NoSteward(personas.steward));
         }
+        for (index, facet) in personas.facets.iter().enumerate() {
+            personas
+                .check(facet, &personas.facets[..index])
+                .map_err(|what| PersonaError::Facet { facet: facet.name.clone(), what })?;
+        }
         Ok(personas)
     }
 
     #[must_use]
     pub fn all(&self) -> &[Persona] {
         &self.all
+    }
+
+    #[must_use]
+    pub fn facets(&self) -> &[Facet] {
+        &self.facets
+    }
+
+    /// The persona that a facet belongs to.
+    #[must_use]
+    pub fn of(&self, facet: &Facet) -> &Persona {
+        let persona = self.all.iter().find(|persona| persona.name == facet.persona);
+        persona.expect("parse checked that the persona of each facet is there")
+    }
+
+    fn check(&self, facet: &Facet, before: &[Facet]) -> Result<(), &'static str> {
+        facet.check()?;
+        if !self.all.iter().any(|persona| persona.name == facet.persona) {
+            return Err("its persona is not among the personas");
+        }
+        if before.iter().any(|other| is_same(&other.name, &facet.name)) {
+            return Err("there are two of that name");
+        }
+        // It would take the place of what it is made of.
+        if self.all.iter().any(|persona| is_same(&persona.model, &facet.name)) {
+            return Err("a persona's model has that name");
+        }
+        Ok(())
     }
 
     /// The steward of code: the persona that is asked for methods.
