@@ -40,7 +40,8 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     settings.push(("AURA_API_PORT", port.clone()));
     let aura = Aura::new(workspace, settings, data, format!("http://127.0.0.1:{port}"));
     say("genesis: the first objects of the Living Image");
-    run_shown(&mut aura.command(&["genesis"]))?;
+    // The mind is there already; the models of the other personas are not needed for this.
+    run_shown(&mut aura.command(&["genesis", "--no-models"]))?;
 
     say(&format!("starting AURA at {}", aura.url));
     let mut server = Service::start("aura", aura.command(&["serve"]).stdin(Stdio::null()))?;

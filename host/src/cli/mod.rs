@@ -76,8 +76,8 @@ enum Command {
     Send(send::Options),
     /// Send messages line by line
     Repl,
-    /// Create the image with its root objects, where they are missing
-    Genesis(Output),
+    /// Create the image and the models of the personas, where they are missing
+    Genesis(genesis::Options),
     /// Print the settings, and check that everything works
     Doctor(Output),
     /// Write the whole image as JSON lines, for any store to import
@@ -140,7 +140,7 @@ impl Cli {
             Command::Serve(options) => serve::serve(config, options).await,
             Command::Send(options) => send::send(&config, options).await,
             Command::Repl => repl::repl(&config).await,
-            Command::Genesis(output) => genesis::genesis(&config, output).await,
+            Command::Genesis(options) => genesis::genesis(&config, options).await,
             Command::Doctor(output) => doctor::doctor(&config, output).await,
             Command::Export(options) => transfer::export(&config, options).await,
             Command::Import(options) => transfer::import(&config, options).await,

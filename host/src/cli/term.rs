@@ -108,10 +108,18 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 
 /// Does `work` unless Ctrl-C comes first; then what it holds is dropped.
 pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    or_interrupted("Interrupted; nothing is kept.", work).await
+}
+
+/// The same with a line of its own.
+pub async fn or_interrupted<T>(
+    line: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
         Ok(()) = tokio::signal::ctrl_c() => {
-            tell("Interrupted; nothing is kept.");
+            tell(line);
             Err(Failure::Told(130))
         }
     }
