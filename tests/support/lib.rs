@@ -3,10 +3,12 @@
 mod client;
 mod sandbox;
 pub mod scripted_mind;
+pub mod scripted_ollama;
 mod server;
 mod wire;
 
 pub use client::{Answer, Client, Record};
 pub use sandbox::SandboxProcess;
 pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};
-pub use server::{Done, Instance, Server, Stopped};
+pub use scripted_ollama::{ScriptedOllama, Trouble};
+pub use server::{Done, Instance, Running, Server, Stopped};

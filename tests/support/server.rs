@@ -70,10 +70,16 @@ impl Instance {
         let input = input.to_owned();
         // A command that does not read to the end closes the pipe.
         let writer = thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-        let output = child.wait_with_output().expect("the program ends");
+        let done = Running(child).done();
         writer.join().expect("writing does not panic");
-        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
-        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        done
+    }
+
+    /// Starts a command that is not waited for.
+    pub fn start(&self, args: &[&str]) -> Running {
+        let mut command = self.command(args);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running(command.spawn().expect("the program starts"))
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -88,6 +94,29 @@ impl Instance {
         command.env("AURA_DATA", self.folder().join("data"));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+}
+
+/// A command that runs. Its output waits in pipes, so it must be little.
+pub struct Running(Child);
+
+impl Running {
+    /// As Ctrl-C does.
+    pub fn interrupt(&self) {
+        kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGINT).expect("the program runs");
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(mut self) -> Done {
+        self.0.kill().expect("the program runs");
+        self.done()
+    }
+
+    /// Waits until it ends.
+    pub fn done(self) -> Done {
+        let output = self.0.wait_with_output().expect("the program ends");
+        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
+        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 /// A request as it came in.
 pub struct Incoming {
+    pub method: String,
     pub path: String,
     pub authorization: Option<String>,
     pub body: Vec<u8>,
@@ -27,8 +28,8 @@ pub async fn receive(stream: &mut TcpStream) -> io::Result<Incoming> {
     while body.len() < length {
         more(stream, &mut body).await?;
     }
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    Ok(Incoming { path, authorization: header(&head, "authorization"), body })
+    let word = |at| head.split(' ').nth(at).unwrap_or_default().to_owned();
+    Ok(Incoming { method: word(0), path: word(1), authorization: header(&head, "authorization"), body })
 }
 
 async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -71,6 +72,11 @@ pub async fn stream(
         chunk(stream, now).await?;
         rest = later;
     }
+    end(stream).await
+}
+
+/// The end of an answer in chunks.
+pub async fn end(stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(b"0\r\n\r\n").await?;
     stream.shutdown().await
 }

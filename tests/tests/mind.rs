@@ -370,6 +370,7 @@ async fn a_server_without_schemas_is_asked_again_without_one() {
 #[tokio::test]
 async fn a_check_names_what_is_there() {
     let mind = ScriptedMind::start().await;
+    mind.models(&["qwen2:7b-instruct-q4_K_M"]);
     let (ollama, openai) =
         (connect(&mind, MindKind::Ollama, PATIENCE), connect(&mind, MindKind::OpenAi, PATIENCE));
     let url = mind.url();

@@ -11,6 +11,7 @@ mod determinism;
 mod doctor;
 mod durability;
 mod events;
+mod genesis;
 mod image;
 mod limits;
 mod replay;
