@@ -78,8 +78,8 @@ enum Command {
     Repl,
     /// Create the image and the models of the personas, where they are missing
     Genesis(genesis::Options),
-    /// Print the settings, and check that everything works
-    Doctor(Output),
+    /// Print the settings, check that everything works, and say what cures what does not
+    Doctor(doctor::Options),
     /// Write the whole image as JSON lines, for any store to import
     Export(transfer::Export),
     /// Read an export into an empty image
@@ -141,7 +141,7 @@ impl Cli {
             Command::Send(options) => send::send(&config, options).await,
             Command::Repl => repl::repl(&config).await,
             Command::Genesis(options) => genesis::genesis(&config, options).await,
-            Command::Doctor(output) => doctor::doctor(&config, output).await,
+            Command::Doctor(options) => doctor::doctor(&config, &options).await,
             Command::Export(options) => transfer::export(&config, options).await,
             Command::Import(options) => transfer::import(&config, options).await,
             Command::Copy(options) => copy::copy(&config, options).await,

@@ -58,7 +58,7 @@ const SETTINGS: [(&str, &str); 40] = [
 const URLS: [&str; 5] =
     ["AURA_URL", "ARANGO_HOST", "EXECUTION_SANDBOX_URL", "OLLAMA_HOST", "OPENAI_BASE_URL"];
 
-const MASK: &str = "********";
+pub const MASK: &str = "********";
 
 /// A setting given on the command line.
 pub type Flag = (String, String);

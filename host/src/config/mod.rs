@@ -16,7 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use layers::{Flag, Origin};
-use layers::{Layers, Value, masked};
+use layers::{Layers, MASK, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Budget, Quota, QuotaOverride};
@@ -69,6 +69,13 @@ pub struct Setting {
     pub name: &'static str,
     pub value: String,
     pub origin: Origin,
+}
+
+impl Setting {
+    /// Whether there is a secret in it.
+    pub fn is_masked(&self) -> bool {
+        self.value.contains(MASK)
+    }
 }
 
 #[derive(Clone, Debug)]

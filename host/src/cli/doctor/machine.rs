@@ -1,142 +1,86 @@
-//! What can be seen on this machine without asking any part.
+//! The machine as its own files tell of it: `/proc`, `/dev` and the like, below a folder that tests can lay out.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use indicatif::HumanBytes;
-use rustix::fs::{Access, access, statvfs};
+/// The most that is read of a file: that of all connections can be long.
+const MOST: u64 = 8 << 20;
 
-use super::{Diagnosis, State};
-use crate::cli::parts;
-use crate::config::Config;
-use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
-
-/// Below this, images grow into trouble soon.
-const LITTLE: u64 = 1 << 30;
-/// Below this, nothing should be begun.
-const NOTHING: u64 = 64 << 20;
-
-const FOLDER: &str = "data folder";
-const GUEST: &str = "Python guest";
-
-/// Whether the image can be kept there.
-pub fn folder(path: &Path) -> Diagnosis {
-    let fail = |found: String, cure: &str| Diagnosis::bad(State::Fail, FOLDER, found, cure);
-    let shown = path.display();
-    let Some(there) = std::path::absolute(path).ok().and_then(|path| nearest(&path)) else {
-        return fail(format!("{shown} is nowhere"), "Choose another with AURA_DATA.");
-    };
-    let is_made = path.exists();
-    if !there.is_dir() {
-        return fail(
-            format!("{} is a file", there.display()),
-            "Move it away, or choose another folder with AURA_DATA.",
-        );
-    }
-    if let Err(error) = access(&there, Access::WRITE_OK | Access::EXEC_OK) {
-        return fail(
-            format!("{} cannot be written to ({})", there.display(), std::io::Error::from(error)),
-            "Let this user write to it, or choose another folder with AURA_DATA.",
-        );
-    }
-    let free = match statvfs(&there) {
-        Ok(system) => system.f_bavail.saturating_mul(system.f_frsize),
-        Err(error) => {
-            return fail(
-                format!("{shown}: {}", std::io::Error::from(error)),
-                "Choose another with AURA_DATA.",
-            );
-        }
-    };
-    let made = if is_made { "is writable" } else { "is not there yet and can be created" };
-    let found = format!("{shown} {made}; {} are free", HumanBytes(free));
-    let cure = "Free some space, or choose another folder with AURA_DATA.";
-    if free < NOTHING {
-        return fail(found, cure);
-    }
-    if free < LITTLE {
-        return Diagnosis::bad(State::Warn, FOLDER, found, cure);
-    }
-    Diagnosis::ok(FOLDER, found)
+#[derive(Clone, Debug)]
+pub struct Machine {
+    root: PathBuf,
 }
 
-/// The path itself, or the nearest folder above it that is there.
-fn nearest(path: &Path) -> Option<std::path::PathBuf> {
-    path.ancestors().find(|above| above.exists()).map(Path::to_owned)
+/// What Windows runs it under, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wsl {
+    One,
+    Two,
 }
 
-/// Whether Python is there, and compiled for this machine. Blocks.
-pub fn guest(config: &Config) -> Diagnosis {
-    let path = config.guest_path();
-    let shown = path.display();
-    let policy = match parts::policy(config) {
-        Ok(policy) => policy,
-        Err(failure) => {
-            let cure = "Let AURA_POLICY name a good policy, or leave it empty.";
-            return Diagnosis::bad(State::Fail, GUEST, failure.to_string(), cure);
+impl Machine {
+    pub fn this() -> Self {
+        Self::at(Path::new("/"))
+    }
+
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Where a path that begins at the root is.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// The text of a file, if it is there and can be read.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        File::open(self.path(path)).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The names in a folder.
+    pub fn names(&self, path: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    pub fn wsl(&self) -> Option<Wsl> {
+        let version = self.text("/proc/version")?.to_ascii_lowercase();
+        if !version.contains("microsoft") {
+            return None;
         }
-    };
-    match find(&path, &config.cache, &policy) {
-        Ok((guest, Some(image))) => {
-            let found = format!("{shown} (SHA-256 {guest}), compiled for this machine (SHA-256 {image})");
-            Diagnosis::ok(GUEST, found)
-        }
-        Ok((guest, None)) => Diagnosis::bad(
-            State::Warn,
-            GUEST,
-            format!("{shown} (SHA-256 {guest}), not compiled for this machine yet"),
-            "The first start does it, which takes some seconds.",
-        ),
-        Err(LoadError::NotBuilt(_)) => Diagnosis::bad(
-            State::Fail,
-            GUEST,
-            format!("there is no {shown}"),
-            match config.guest {
-                Some(_) => "Let AURA_GUEST name the guest, or leave it empty.",
-                None => "Run `cargo xtask guest`.",
-            },
-        ),
-        Err(LoadError::Exposed(folder)) => {
-            let error = LoadError::Exposed(folder);
-            Diagnosis::bad(State::Fail, GUEST, format!("{shown} cannot be used"), error.to_string())
-        }
-        Err(error) => {
-            Diagnosis::bad(State::Fail, GUEST, format!("{shown}: {error}"), "Run `cargo xtask guest` again.")
-        }
+        // The kernel that WSL 1 pretends to be has been 4.4 ever since.
+        let is_first = version.contains("linux version 4.4.") && !version.contains("microsoft-standard");
+        Some(if is_first { Wsl::One } else { Wsl::Two })
+    }
+
+    /// Bytes that programs may still take.
+    pub fn memory(&self) -> Option<u64> {
+        let text = self.text("/proc/meminfo")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
     }
 }
 
-/// What makes runs fast.
-pub fn kernel() -> Diagnosis {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release =
-        if release.is_empty() { "the kernel".to_owned() } else { format!("Linux {}", release.trim()) };
-    if sees_written_pages() {
-        return Diagnosis::ok("kernel", format!("{release} tells which pages a run wrote to (PAGEMAP_SCAN)"));
-    }
-    Diagnosis::bad(
-        State::Warn,
-        "kernel",
-        format!("{release} does not tell which pages a run wrote to (PAGEMAP_SCAN), so runs start slower"),
-        "Use Linux 6.7 or newer.",
-    )
-}
-
-/// Whether strangers could send messages.
-pub fn reach(config: &Config) -> Diagnosis {
-    let host = &config.api_host;
-    match (config.api_is_loopback(), &config.api_token) {
-        (true, _) => Diagnosis::ok("access", format!("{host} is reached from this machine alone")),
-        (false, Some(_)) => {
-            Diagnosis::ok("access", format!("{host} is reached from elsewhere, with AURA_API_TOKEN"))
+#[cfg(test)]
+impl Machine {
+    /// Lays out files below a folder. A text that begins with `->` is where a link leads.
+    pub fn laid_out(folder: &Path, files: &[(&str, &str)]) -> Self {
+        let machine = Self::at(folder);
+        for (path, text) in files {
+            let path = machine.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match text.strip_prefix("->") {
+                Some(link) => std::os::unix::fs::symlink(link, path).unwrap(),
+                None => fs::write(path, text).unwrap(),
+            }
         }
-        (false, None) => Diagnosis::bad(
-            State::Fail,
-            "access",
-            format!(
-                "{host} can be reached from other machines, and AURA_API_TOKEN is not set: `aura serve` refuses to start"
-            ),
-            "Set AURA_API_TOKEN, or let AURA_API_HOST be 127.0.0.1.",
-        ),
+        machine
     }
 }

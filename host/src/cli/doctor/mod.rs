@@ -1,43 +1,65 @@
-//! `aura doctor`: what is set, what works, and what cures what does not. It changes nothing.
+//! `aura doctor`: what is set, what works, and what cures what does not. It changes nothing, but with `--fix` what it
+//! says.
+//!
+//! `diagnoses.toml` has all diagnoses; each subject has a file that makes them. What the machine tells of itself is read
+//! through [`Machine`], what services tell through [`http`].
 
+mod clock;
+mod diagnosis;
+mod disk;
+mod fix;
+mod gpu;
+mod http;
+mod image;
+mod isolates;
 mod machine;
-mod sandboxes;
-mod services;
+mod memory;
+mod mind;
+mod ollama;
+mod port;
+mod secrets;
+mod server;
+mod show;
+mod table;
+mod wsl;
 
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
+use clap::Args;
 use serde::Serialize;
 
+use self::diagnosis::{Diagnosis, State};
+use self::fix::Applied;
+use self::machine::Machine;
+use self::ollama::Ollama;
 use super::failure::Failure;
 use super::folder::DataFolder;
-use super::term::{print, print_json, spin, spinner};
+use super::term::{print_json, spin, spinner};
 use super::{Output, parts};
-use crate::config::{Config, Setting};
+use crate::config::{Config, Setting, is_loopback_host};
+use crate::mind::MindKind;
 
-/// What was found of one thing.
-#[derive(Debug, PartialEq, Serialize)]
-struct Diagnosis {
-    state: State,
-    what: &'static str,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cure: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Ok,
-    /// It works, but not as well as it could.
-    Warn,
-    Fail,
-    /// A service that is needed does not answer.
-    Unreachable,
+#[derive(Args)]
+pub struct Options {
+    /// Mend what can be mended without harm, and look again
+    #[arg(long)]
+    fix: bool,
+    /// Say what a diagnosis looks at, why, and what cures it; without NAME, list them
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "fix")]
+    explain: Option<String>,
+    /// With --explain: all of them as a Markdown table
+    #[arg(long, requires = "explain")]
+    markdown: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
     configuration: Vec<Set<'a>>,
+    /// What `--fix` did.
+    fixes: Vec<Applied>,
     checks: Vec<Diagnosis>,
 }
 
@@ -54,42 +76,118 @@ impl<'a> Set<'a> {
     }
 }
 
-pub async fn doctor(config: &Config, output: Output) -> Result<(), Failure> {
-    if !output.json {
-        show_configuration(config.origins())?;
+pub async fn doctor(config: &Config, options: &Options) -> Result<(), Failure> {
+    if let Some(name) = &options.explain {
+        return if options.markdown { table::markdown() } else { table::explain(name) };
     }
-    let spinner = io::stderr().is_terminal().then(spinner);
-    if let Some(spinner) = &spinner {
-        spin(spinner, "looking");
+    let is_json = options.output.json;
+    if !is_json {
+        show::configuration(config.origins())?;
     }
-    let checks = examine(config).await?;
-    if let Some(spinner) = spinner {
-        spinner.finish_and_clear();
+    let mut checks = examine(config).await?;
+    let mut fixes = Vec::new();
+    if options.fix {
+        fixes = apply(config, &checks).await;
+        if !is_json {
+            show::applied(&fixes)?;
+        }
+        checks = examine(config).await?;
+        for check in &mut checks {
+            check.fixed = fixes.iter().any(|fix| fix.name == check.name && fix.done.is_some());
+        }
     }
     let end = end(&checks);
-    if output.json {
+    if is_json {
         let configuration = config.origins().iter().map(Set::of).collect();
-        print_json(&Report { configuration, checks })?;
+        print_json(&Report { configuration, fixes, checks })?;
     } else {
-        show(&checks)?;
+        show::diagnoses(&checks, config.no_color)?;
     }
     end
 }
 
+/// Everything there is to look at, in the order of the table.
 async fn examine(config: &Config) -> Result<Vec<Diagnosis>, Failure> {
-    let here = config.clone();
-    let isolates = parts::blocking(move || match here.sandboxes.as_slice() {
-        [] => vec![machine::guest(&here), machine::kernel()],
-        sandboxes => sandboxes::check(sandboxes),
-    });
+    let spinner = io::stderr().is_terminal().then(spinner);
+    if let Some(spinner) = &spinner {
+        spin(spinner, "looking");
+    }
+    let machine = Machine::this();
     let folder = DataFolder::at(&config.data);
-    let mut checks = vec![machine::folder(&config.data)];
-    checks.extend(isolates.await?);
-    checks.extend(services::store(config, &folder).await?);
-    checks.push(services::mind(config).await);
-    checks.push(machine::reach(config));
-    checks.extend(services::servers(&folder).await);
+    let mut checks = here(&machine, config, &folder).await?;
+    checks.extend(of_mind(&machine, config).await);
+    checks.extend(image::look(config, &folder).await?);
+    checks.push(port::look(&machine, config, &folder).await);
+    checks.extend(server::look(&folder).await);
+    checks.sort_by_key(|check| table::find(&check.name).map(|(place, _)| place));
+    if let Some(spinner) = spinner {
+        spinner.finish_and_clear();
+    }
     Ok(checks)
+}
+
+/// What is seen without asking a service but the sandbox.
+async fn here(machine: &Machine, config: &Config, folder: &DataFolder) -> Result<Vec<Diagnosis>, Failure> {
+    let (machine_too, config_too) = (machine.clone(), config.clone());
+    let mut checks = parts::blocking(move || isolates::look(&machine_too, &config_too)).await?;
+    checks.extend([
+        secrets::settings(Path::new(".")),
+        secrets::token(config),
+        secrets::access(config),
+        wsl::version(machine),
+        wsl::data(machine, &config.data),
+        disk::data(&config.data),
+        disk::cache(&config.cache),
+        image::permissions(config, folder),
+    ]);
+    checks.extend(secrets::readers(machine, &secrets::files(config.origins())));
+    Ok(checks)
+}
+
+/// The mind, and what it needs of the machine.
+async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
+    let kind = config.mind.kind;
+    let ollama = match kind {
+        MindKind::Ollama => Ollama::look(&config.mind.base_url).await,
+        MindKind::OpenAi => None,
+    };
+    let ollama = ollama.as_ref();
+    let wanted = mind::wanted(config);
+    let host = reqwest::Url::parse(&config.mind.base_url).ok();
+    let is_here = host.is_some_and(|url| url.host_str().is_some_and(is_loopback_host));
+    let (gpu, memory) = if is_here {
+        gpu::look(machine).await
+    } else {
+        (Diagnosis::skipped("gpu", "the mind is on another machine"), None)
+    };
+    let mut checks = vec![
+        gpu,
+        memory::look(machine, memory, ollama, &wanted),
+        clock::look(machine, ollama.and_then(|ollama| ollama.times)),
+        disk::models(machine, &config.cache, ollama, &wanted),
+        mind::server(config, ollama).await,
+        mind::version(config, ollama),
+    ];
+    checks.extend(match (kind, ollama) {
+        (_, Some(ollama)) => gpu::used(&ollama.loaded),
+        (MindKind::Ollama, None) => vec![Diagnosis::skipped("gpu-used", mind::SILENT)],
+        (MindKind::OpenAi, None) => vec![Diagnosis::skipped("gpu-used", mind::NO_OLLAMA)],
+    });
+    checks.extend(mind::models(config, ollama).await);
+    checks
+}
+
+async fn apply(config: &Config, checks: &[Diagnosis]) -> Vec<Applied> {
+    let mut all = Vec::new();
+    for check in checks {
+        let Some(fix) = &check.fix else { continue };
+        let (done, failed) = match fix.apply(config).await {
+            Ok(done) => (Some(done), None),
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        all.push(Applied { name: check.name.to_string(), done, failed });
+    }
+    all
 }
 
 /// A failed check weighs more than a service that somebody has to start.
@@ -99,42 +197,4 @@ fn end(checks: &[Diagnosis]) -> Result<(), Failure> {
         return Err(Failure::Told(1));
     }
     if any(State::Unreachable) { Err(Failure::Told(3)) } else { Ok(()) }
-}
-
-fn show_configuration(settings: &[Setting]) -> Result<(), Failure> {
-    let widest =
-        |text: fn(&Setting) -> &str| settings.iter().map(|setting| text(setting).chars().count()).max();
-    let name = widest(|setting| setting.name).unwrap_or(0);
-    // One long value does not push all the origins away.
-    let value = widest(|setting| &setting.value).unwrap_or(0).min(48);
-    for setting in settings {
-        let shown = if setting.value.is_empty() { "-" } else { &setting.value };
-        print(&format!("{:name$}  {shown:value$}  {}", setting.name, setting.origin))?;
-    }
-    print("")
-}
-
-fn show(checks: &[Diagnosis]) -> Result<(), Failure> {
-    for Diagnosis { state, what, found, cure } in checks {
-        let state = match state {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail | State::Unreachable => "FAIL",
-        };
-        print(&format!("{state:4}  {what}: {found}"))?;
-        if let Some(cure) = cure {
-            print(&format!("      {cure}"))?;
-        }
-    }
-    Ok(())
-}
-
-impl Diagnosis {
-    fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self { state: State::Ok, what, found: found.into(), cure: None }
-    }
-
-    fn bad(state: State, what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { state, what, found: found.into(), cure: Some(cure.into()) }
-    }
 }

@@ -1,0 +1,240 @@
+//! Folders and the room in them.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
+use rustix::fs::{Access, access, statvfs};
+
+use super::diagnosis::{Diagnosis, State};
+use super::fix::Fix;
+use super::machine::Machine;
+use super::mind::Wanted;
+use super::ollama::Ollama;
+use crate::cli::term::count;
+
+/// Below this, images grow into trouble soon.
+const LITTLE: u64 = 1 << 30;
+/// Below this, nothing should be begun.
+const NOTHING: u64 = 64 << 20;
+
+/// What a model takes, roughly: those of the personas have 2 to 5 GB.
+const MODEL: u64 = 5_000_000_000;
+/// Where Ollama keeps them as a service.
+const MODELS: &str = "/usr/share/ollama";
+
+const FOLDER: &str = "data-folder";
+const CACHE: &str = "cache";
+const ROOM: &str = "models-disk";
+
+/// Whether the image can be kept there.
+pub fn data(path: &Path) -> Diagnosis {
+    let fail = |found: String, cure: &str| Diagnosis::bad(State::Fail, FOLDER, found, cure);
+    let shown = path.display();
+    let Some(there) = nearest(path) else {
+        return fail(format!("{shown} is nowhere"), "Choose another with AURA_DATA.");
+    };
+    let is_made = path.exists();
+    if !there.is_dir() {
+        return fail(
+            format!("{} is a file", there.display()),
+            "Move it away, or choose another folder with AURA_DATA.",
+        );
+    }
+    if let Err(error) = access(&there, Access::WRITE_OK | Access::EXEC_OK) {
+        return fail(
+            format!("{} cannot be written to ({})", there.display(), io::Error::from(error)),
+            "Let this user write to it, or choose another folder with AURA_DATA.",
+        );
+    }
+    let free = match free(&there) {
+        Ok(free) => free,
+        Err(error) => return fail(format!("{shown}: {error}"), "Choose another with AURA_DATA."),
+    };
+    let made = if is_made { "is writable" } else { "is not there yet and can be created" };
+    let found = format!("{shown} {made}; {} are free", HumanBytes(free));
+    let diagnosis = roomy(FOLDER, free, found, "Free some space, or choose another folder with AURA_DATA.");
+    if is_made || diagnosis.state == State::Fail { diagnosis } else { diagnosis.with(Fix::CreateDataFolder) }
+}
+
+/// Whether compiled guests can be kept there, and whether something unfinished is.
+pub fn cache(path: &Path) -> Diagnosis {
+    let cure = "Free some space, or choose another folder with AURA_CACHE.";
+    let shown = path.display();
+    let free = match nearest(path).ok_or(io::ErrorKind::NotFound.into()).and_then(|there| free(&there)) {
+        Ok(free) => free,
+        Err(error) => return Diagnosis::bad(State::Fail, CACHE, format!("{shown}: {error}"), cure),
+    };
+    let found = format!("{shown} has {} free", HumanBytes(free));
+    let drafts = stale_drafts(path);
+    if free >= LITTLE && !drafts.is_empty() {
+        let bytes = drafts.iter().filter_map(|draft| fs::metadata(draft).ok()).map(|draft| draft.len()).sum();
+        let number = count(drafts.len() as u64, "draft", "drafts");
+        let found =
+            format!("{found}; {number} of compiled images that nobody finishes, {}", HumanBytes(bytes));
+        let cure = "Remove them with `aura doctor --fix`.";
+        return Diagnosis::bad(State::Warn, CACHE, found, cure).with(Fix::RemoveDrafts);
+    }
+    roomy(CACHE, free, found, cure)
+}
+
+/// The folder of compiled images.
+pub fn images(cache: &Path) -> PathBuf {
+    cache.join("image")
+}
+
+/// Drafts of compiled images that nobody writes to: whoever makes one holds the lock.
+fn stale_drafts(cache: &Path) -> Vec<PathBuf> {
+    let folder = images(cache);
+    let lock = File::open(folder.join("lock"));
+    if lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))) {
+        return Vec::new();
+    }
+    drafts(&folder)
+}
+
+/// All drafts of compiled images.
+pub fn drafts(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let paths = files.map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "draft")).collect()
+}
+
+/// Whether the models that are missing can be pulled.
+pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
+    let Some(ollama) = ollama.filter(|ollama| ollama.is_local()) else {
+        return Diagnosis::skipped(ROOM, "no Ollama on this machine answers");
+    };
+    let mut missing: Vec<&str> = wanted.iter().map(|wanted| wanted.model.as_str()).collect();
+    missing.retain(|model| ollama.model(model).is_none());
+    missing.sort_unstable();
+    missing.dedup();
+    // Else they are in the home folder, where the cache is, too.
+    let folder = if machine.has(MODELS) { machine.path(MODELS) } else { cache.to_owned() };
+    for_models(&folder, missing.len() as u64)
+}
+
+fn for_models(folder: &Path, missing: u64) -> Diagnosis {
+    if missing == 0 {
+        return Diagnosis::ok(ROOM, "no model is missing");
+    }
+    let shown = folder.display();
+    let free = match nearest(folder).ok_or(io::ErrorKind::NotFound.into()).and_then(|there| free(&there)) {
+        Ok(free) => free,
+        Err(error) => return Diagnosis::skipped(ROOM, format!("{shown}: {error}")),
+    };
+    let need = missing.saturating_mul(MODEL);
+    let models = count(missing, "model is missing and needs", "models are missing and need");
+    let found = format!("{models} up to {}; {shown} has {} free", HumanBytes(need), HumanBytes(free));
+    if free >= need {
+        return Diagnosis::ok(ROOM, found);
+    }
+    let cure = "Free some space, or let OLLAMA_MODELS of the Ollama server name a folder with more.";
+    Diagnosis::bad(State::Warn, ROOM, found, cure)
+}
+
+fn roomy(name: &'static str, free: u64, found: String, cure: &str) -> Diagnosis {
+    match free {
+        ..NOTHING => Diagnosis::bad(State::Fail, name, found, cure),
+        NOTHING..LITTLE => Diagnosis::bad(State::Warn, name, found, cure),
+        LITTLE.. => Diagnosis::ok(name, found),
+    }
+}
+
+fn free(folder: &Path) -> io::Result<u64> {
+    let system = statvfs(folder)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// The path itself, or the nearest folder above it that is there.
+fn nearest(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find(|above| above.exists()).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A disk of its own, in memory. Only the superuser can have one.
+    struct Disk(TempDir);
+
+    impl Disk {
+        fn of(size: &str) -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], folder.path())
+                .then_some(Self(folder))
+        }
+
+        fn becomes(&self, size: &str) {
+            assert!(mount(&["-o", &format!("remount,size={size}")], self.0.path()));
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            // What cannot be unmounted stays.
+            let _ = Command::new("umount").arg(self.0.path()).status();
+        }
+    }
+
+    fn mount(options: &[&str], folder: &Path) -> bool {
+        let mounted = Command::new("mount").args(options).arg(folder).output();
+        mounted.is_ok_and(|output| output.status.success())
+    }
+
+    #[test]
+    fn a_disk_that_runs_full_is_told_before() {
+        let Some(disk) = Disk::of("32m") else {
+            eprintln!("skipped: only the superuser can mount a small disk");
+            return;
+        };
+        let path = disk.0.path();
+        let shown = path.display();
+        let cure = |name| format!("Free some space, or choose another folder with {name}.");
+        for (size, state, free) in [("32m", "fail", "32.00 MiB"), ("200m", "warn", "200.00 MiB")] {
+            disk.becomes(size);
+            let told = format!("{state}: {shown} is writable; {free} are free -> {}", cure("AURA_DATA"));
+            assert_eq!(data(path).told(), told);
+            let told = format!("{state}: {shown} has {free} free -> {}", cure("AURA_CACHE"));
+            assert_eq!(cache(path).told(), told);
+        }
+        let told = format!(
+            "warn: 2 models are missing and need up to 9.31 GiB; {shown} has 200.00 MiB free -> Free some space, or let \
+             OLLAMA_MODELS of the Ollama server name a folder with more."
+        );
+        assert_eq!(for_models(path, 2).told(), told);
+        disk.becomes("10g");
+        assert_eq!(data(path).told(), format!("ok: {shown} is writable; 10.00 GiB are free"));
+        assert_eq!(cache(path).told(), format!("ok: {shown} has 10.00 GiB free"));
+        let told = format!("ok: 1 model is missing and needs up to 4.66 GiB; {shown} has 10.00 GiB free");
+        assert_eq!(for_models(path, 1).told(), told);
+        assert_eq!(for_models(path, 0).told(), "ok: no model is missing");
+    }
+
+    #[test]
+    fn drafts_are_stale_unless_somebody_makes_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = images(folder.path());
+        fs::create_dir(&images).unwrap();
+        for (name, text) in
+            [("lock", ""), ("a.cwasm", "kept"), ("a.cwasm.7.draft", "half"), ("b.9.draft", "x")]
+        {
+            fs::write(images.join(name), text).unwrap();
+        }
+        let lock = File::open(images.join("lock")).unwrap();
+        lock.lock().unwrap();
+        assert_eq!(cache(folder.path()).fix, None);
+        drop(lock);
+        let stale = cache(folder.path());
+        assert_eq!((stale.state, stale.fix.as_ref()), (State::Warn, Some(&Fix::RemoveDrafts)));
+        let end = "; 2 drafts of compiled images that nobody finishes, 5 B";
+        assert!(stale.found.ends_with(end), "{}", stale.found);
+    }
+}

@@ -1,0 +1,90 @@
+//! What `--fix` does: nothing is downloaded, nothing is stopped, and nothing of the user's is deleted.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{disk, isolates};
+use crate::cli::failure::Failure;
+use crate::cli::folder::DataFolder;
+use crate::cli::parts;
+use crate::cli::term::count;
+use crate::config::Config;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    CreateDataFolder,
+    /// Lets only its owner read and write a file.
+    Restrict(PathBuf),
+    RemoveDrafts,
+    /// Of a sandbox that is gone.
+    RemoveSocket(PathBuf),
+    /// Compiles the guest.
+    Compile,
+    /// Creates what a first launch creates in the image.
+    Genesis,
+}
+
+/// What became of one.
+#[derive(Serialize)]
+pub struct Applied {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+impl Fix {
+    /// What was done.
+    pub async fn apply(&self, config: &Config) -> Result<String, Failure> {
+        match self {
+            Self::CreateDataFolder => {
+                DataFolder::open(&config.data)?;
+                Ok(format!("created {}, for this user alone", config.data.display()))
+            }
+            Self::Restrict(file) => {
+                let done = fs::set_permissions(file, Permissions::from_mode(0o600));
+                done.map_err(|error| cannot(file, &error))?;
+                Ok(format!("{} can be read by its owner alone now", file.display()))
+            }
+            Self::RemoveDrafts => remove_drafts(&disk::images(&config.cache)),
+            Self::RemoveSocket(socket) => {
+                // Somebody may have come to listen on it.
+                if isolates::is_left(socket) {
+                    fs::remove_file(socket).map_err(|error| cannot(socket, &error))?;
+                }
+                Ok(format!("removed {}", socket.display()))
+            }
+            Self::Compile => {
+                parts::isolates(config).await?;
+                Ok("compiled Python for this machine".to_owned())
+            }
+            Self::Genesis => {
+                let folder = DataFolder::open(&config.data)?;
+                let created = parts::store(config, &folder).await?.genesis().await?;
+                let created: Vec<_> = created.iter().map(ToString::to_string).collect();
+                Ok(format!("created the image {} with {}", parts::place(config, &folder), created.join(", ")))
+            }
+        }
+    }
+}
+
+fn remove_drafts(images: &Path) -> Result<String, Failure> {
+    // Whoever makes a compiled image holds it; a lock that is not there is nobody's.
+    let lock = File::open(images.join("lock")).ok();
+    if let Some(Err(_)) = lock.as_ref().map(File::try_lock) {
+        return Err(Failure::Failed("a compiled image is being made just now".to_owned()));
+    }
+    let drafts = disk::drafts(images);
+    for draft in &drafts {
+        fs::remove_file(draft).map_err(|error| cannot(draft, &error))?;
+    }
+    Ok(format!("removed {}", count(drafts.len() as u64, "draft", "drafts")))
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,122 @@
+//! Whether the models fit into memory.
+
+use indicatif::HumanBytes;
+
+use super::diagnosis::{Diagnosis, State};
+use super::machine::Machine;
+use super::mind::Wanted;
+use super::ollama::{Loaded, Ollama};
+
+const NAME: &str = "memory";
+
+/// What a model needs beside its size, for its context: one part of so many.
+const CONTEXT: u64 = 5;
+
+/// `gpu`: the memory that all GPUs have, as far as they tell.
+pub fn look(machine: &Machine, gpu: Option<u64>, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
+    let Some(free) = machine.memory() else {
+        return Diagnosis::skipped(NAME, "/proc/meminfo does not tell what is free");
+    };
+    let there = format!("{} are free", HumanBytes(free));
+    let Some(ollama) = ollama.filter(|ollama| ollama.is_local()) else {
+        return Diagnosis::skipped(NAME, format!("{there}; no Ollama on this machine needs them"));
+    };
+    let mut needs: Vec<(&Wanted, u64)> = Vec::new();
+    for wanted in wanted {
+        let Some(model) = ollama.model(&wanted.model).filter(|model| model.size > 0) else { continue };
+        // Personas may share a model.
+        if needs.iter().all(|(other, _)| other.model != wanted.model) {
+            needs.push((wanted, model.size.saturating_add(model.size / CONTEXT)));
+        }
+    }
+    judge(free, gpu, &ollama.loaded, &needs)
+}
+
+fn judge(free: u64, gpu: Option<u64>, loaded: &[Loaded], needs: &[(&Wanted, u64)]) -> Diagnosis {
+    // What is loaded is not free now, and would be.
+    let taken: u64 = loaded.iter().map(|model| model.size.saturating_sub(model.size_vram)).sum();
+    let main = free.saturating_add(taken);
+    let room = main.saturating_add(gpu.unwrap_or_default());
+    let gpus = gpu.map(|gpu| format!(", the GPU has {}", HumanBytes(gpu))).unwrap_or_default();
+    let there = format!("{} are free{gpus}", HumanBytes(main));
+    let steward = needs.iter().find(|(wanted, _)| wanted.is_steward);
+    if let Some((Wanted { persona, model, .. }, need)) = steward {
+        let found = format!("{there}; {persona}'s {model} needs {}", HumanBytes(*need));
+        if *need > room {
+            let cure = "End other programs, give WSL more with `memory=` in .wslconfig, or set AURA_MIND_MODEL to a smaller model.";
+            return Diagnosis::bad(State::Fail, NAME, found, cure);
+        }
+        if gpu.is_some_and(|gpu| *need > gpu) {
+            let found = format!("{found}: part of it runs on the processor, which is slow");
+            return Diagnosis::bad(
+                State::Warn,
+                NAME,
+                found,
+                "Set AURA_MIND_MODEL to a smaller model, if that is too slow.",
+            );
+        }
+    }
+    let all = needs.iter().fold(0_u64, |sum, (_, need)| sum.saturating_add(*need));
+    if all > room {
+        let found = format!("{there}; all {} models together need {}", needs.len(), HumanBytes(all));
+        let cure = "Nothing breaks: Ollama unloads one for another, which takes seconds. AURA_MIND_MODEL gives all personas one model.";
+        return Diagnosis::bad(State::Warn, NAME, found, cure);
+    }
+    Diagnosis::ok(NAME, format!("{there}; all models that are there need {}", HumanBytes(all)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn told(free: u64, gpu: Option<u64>, loaded: &[Loaded]) -> String {
+        let wanted = |persona: &str, is_steward| Wanted {
+            persona: persona.to_owned(),
+            model: format!("{}:7b", persona.to_lowercase()),
+            is_steward,
+        };
+        let (alfred, robin) = (wanted("ALFRED", true), wanted("ROBIN", false));
+        judge(free, gpu, loaded, &[(&alfred, 5 * GIB), (&robin, 6 * GIB)]).told()
+    }
+
+    #[test]
+    fn the_steward_has_to_fit_and_the_others_should() {
+        assert_eq!(
+            told(4 * GIB, None, &[]),
+            "fail: 4.00 GiB are free; ALFRED's alfred:7b needs 5.00 GiB -> End other programs, give WSL more with `memory=` \
+             in .wslconfig, or set AURA_MIND_MODEL to a smaller model."
+        );
+        assert_eq!(
+            told(2 * GIB, Some(4 * GIB), &[]),
+            "warn: 2.00 GiB are free, the GPU has 4.00 GiB; ALFRED's alfred:7b needs 5.00 GiB: part of it runs on the \
+             processor, which is slow -> Set AURA_MIND_MODEL to a smaller model, if that is too slow."
+        );
+        assert_eq!(
+            told(8 * GIB, None, &[]),
+            "warn: 8.00 GiB are free; all 2 models together need 11.00 GiB -> Nothing breaks: Ollama unloads one for \
+             another, which takes seconds. AURA_MIND_MODEL gives all personas one model."
+        );
+        let enough = "ok: 11.00 GiB are free; all models that are there need 11.00 GiB";
+        assert_eq!(told(11 * GIB, None, &[]), enough);
+        // What is loaded needs no second room.
+        let loaded = Loaded { name: "alfred:7b".to_owned(), size: 5 * GIB, size_vram: GIB };
+        assert_eq!(told(7 * GIB, None, &[loaded]), enough);
+        assert_eq!(
+            told(GIB, Some(12 * GIB), &[]),
+            "ok: 1.00 GiB are free, the GPU has 12.00 GiB; all models that are there need 11.00 GiB"
+        );
+    }
+
+    #[test]
+    fn what_is_free_is_read_from_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "MemTotal:       16307424 kB\nMemFree:  1 kB\nMemAvailable:    2097152 kB\n";
+        let machine = Machine::laid_out(folder.path(), &[("/proc/meminfo", text)]);
+        let told = look(&machine, None, None, &[]).told();
+        assert_eq!(told, "skipped: 2.00 GiB are free; no Ollama on this machine needs them");
+        let told = look(&Machine::at(&folder.path().join("none")), None, None, &[]).told();
+        assert_eq!(told, "skipped: /proc/meminfo does not tell what is free");
+    }
+}
