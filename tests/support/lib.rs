@@ -1,6 +1,7 @@
 //! What the tests across the whole system share.
 
 mod client;
+mod ollama_report;
 mod sandbox;
 pub mod scripted_mind;
 pub mod scripted_ollama;
@@ -8,6 +9,7 @@ mod server;
 mod wire;
 
 pub use client::{Answer, Client, Record};
+pub use ollama_report::OllamaReport;
 pub use sandbox::SandboxProcess;
 pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};
 pub use scripted_ollama::{ScriptedOllama, Trouble};

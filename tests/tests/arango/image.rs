@@ -23,6 +23,10 @@ impl Emulated {
             ..ArangoConfig::default()
         })
     }
+
+    pub fn config(&self) -> &ArangoConfig {
+        &self.0
+    }
 }
 
 impl Emulated {

@@ -7,6 +7,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "scripts read better without references")]
 
 mod accounts;
+mod doctor;
 mod emulator;
 mod faults;
 mod http;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = live.collect();
     trials.extend(contract_cases!(trials!(Emulated, "arango_emulated")));
     trials.extend(accounts::trials());
+    trials.extend(doctor::trials());
     trials.extend(faults::trials());
     trials.extend(migration::trials());
     trials.extend(pages::trials());

@@ -101,7 +101,8 @@ fn settings_are_shown_with_where_they_came_from_and_without_secrets() {
     let states: Vec<&str> = checks.iter().filter_map(|check| check["state"].as_str()).collect();
     assert_eq!(states.len(), checks.len());
     assert!(checks.contains(&json!({
-        "state": "ok", "what": "server", "found": "none serves the data folder now"
+        "name": "server", "state": "ok", "what": "server", "found": "none serves the data folder now",
+        "fixable": false, "fixed": false
     })));
 }
 

@@ -10,7 +10,7 @@ use aura_tests::{Done, Instance, Server};
 use crate::api::{NOWHERE, install, to};
 
 /// The guest that all tests use, and its compiled image.
-struct Kept {
+pub struct Kept {
     guest: PathBuf,
     image: PathBuf,
 }
@@ -21,7 +21,7 @@ fn digests(done: &Done) -> Vec<&str> {
     line.split(['(', ')']).filter_map(|word| word.strip_prefix("SHA-256 ")).collect()
 }
 
-fn kept() -> Kept {
+pub fn kept() -> Kept {
     let done = Instance::new(&[NOWHERE]).run(&["doctor"]);
     let cache = done.stdout.lines().find_map(|line| line.strip_prefix("AURA_CACHE")).expect("a setting");
     let cache = Path::new(cache.split_whitespace().next().expect("a folder"));
@@ -38,7 +38,7 @@ fn kept() -> Kept {
 }
 
 /// An instance with copies of them in a cache of its own.
-fn copied(kept: &Kept) -> (Instance, PathBuf, PathBuf) {
+pub fn copied(kept: &Kept) -> (Instance, PathBuf, PathBuf) {
     let mut instance = Instance::new(&[NOWHERE]);
     let cache = instance.folder().join("cache");
     fs::create_dir_all(cache.join("image")).expect("a folder");
@@ -58,7 +58,7 @@ fn beside(file: &Path) -> PathBuf {
     file.with_added_extension("sha256")
 }
 
-fn flip_in_the_middle(file: &Path) {
+pub fn flip_in_the_middle(file: &Path) {
     let mut bytes = fs::read(file).expect("a file");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -6,6 +6,7 @@ mod bad_input;
 mod budgets;
 mod cli;
 mod copy;
+mod cures;
 mod damage;
 mod determinism;
 mod doctor;

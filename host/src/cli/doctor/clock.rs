@@ -109,10 +109,4 @@ mod tests {
             assert_eq!(told(&wsl, NOW, times, synchronised), said);
         }
     }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_kernel_tells() {
-        assert!(is_synchronised().is_some());
-    }
 }

@@ -102,9 +102,9 @@ pub fn drafts(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|end| end == "draft")).collect()
 }
 
-/// Whether the models that are missing can be pulled.
+/// Whether the models that are missing can be pulled. `ollama`: if it is on this machine.
 pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
-    let Some(ollama) = ollama.filter(|ollama| ollama.is_local()) else {
+    let Some(ollama) = ollama else {
         return Diagnosis::skipped(ROOM, "no Ollama on this machine answers");
     };
     let mut missing: Vec<&str> = wanted.iter().map(|wanted| wanted.model.as_str()).collect();

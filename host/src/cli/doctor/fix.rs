@@ -1,7 +1,7 @@
 //! What `--fix` does: nothing is downloaded, nothing is stopped, and nothing of the user's is deleted.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -45,11 +45,7 @@ impl Fix {
                 DataFolder::open(&config.data)?;
                 Ok(format!("created {}, for this user alone", config.data.display()))
             }
-            Self::Restrict(file) => {
-                let done = fs::set_permissions(file, Permissions::from_mode(0o600));
-                done.map_err(|error| cannot(file, &error))?;
-                Ok(format!("{} can be read by its owner alone now", file.display()))
-            }
+            Self::Restrict(file) => restrict(file),
             Self::RemoveDrafts => remove_drafts(&disk::images(&config.cache)),
             Self::RemoveSocket(socket) => {
                 // Somebody may have come to listen on it.
@@ -70,6 +66,17 @@ impl Fix {
             }
         }
     }
+}
+
+fn restrict(file: &Path) -> Result<String, Failure> {
+    let set = fs::set_permissions(file, Permissions::from_mode(0o600)).and_then(|()| fs::metadata(file));
+    let mode = set.map_err(|error| cannot(file, &error))?.mode() & 0o777;
+    if mode == 0o600 {
+        return Ok(format!("{} can be read by its owner alone now", file.display()));
+    }
+    // As on a drive of Windows.
+    let shown = file.display();
+    Err(Failure::Failed(format!("{shown} is on a file system that keeps no permissions: move it to another")))
 }
 
 fn remove_drafts(images: &Path) -> Result<String, Failure> {

@@ -32,15 +32,10 @@ impl Service {
         let base = Url::parse(base).ok()?;
         let mut http =
             Client::builder().connect_timeout(CONNECT).timeout(PATIENCE).redirect(redirect::Policy::none());
-        if is_local(&base) {
+        if base.host_str().is_some_and(is_loopback_host) {
             http = http.no_proxy();
         }
         Some(Self { http: http.build().ok()?, base })
-    }
-
-    /// Whether it is on this machine.
-    pub fn is_local(&self) -> bool {
-        is_local(&self.base)
     }
 
     /// Its URL without credentials.
@@ -79,8 +74,4 @@ impl Service {
         }
         Some(Answer { status, time, body: serde_json::from_slice(&body).unwrap_or_default() })
     }
-}
-
-fn is_local(url: &Url) -> bool {
-    url.host_str().is_some_and(is_loopback_host)
 }

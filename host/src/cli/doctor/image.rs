@@ -59,16 +59,14 @@ fn diagnosis(Check { what, found }: Check) -> Diagnosis {
 
 /// A database that answers, and yet cannot be used, waits for no start.
 async fn away(arango: &ArangoConfig, cure: &str) -> Diagnosis {
-    let asked = match Service::at(&arango.url) {
-        Some(service) => service.get("/_api/version").await,
-        None => None,
-    };
-    match asked {
-        Some(answer) if answer.status < 500 => {
-            Diagnosis::bad(State::Fail, NAME, "what answers cannot be used", cure)
-        }
-        _ => Diagnosis::bad(State::Unreachable, NAME, "it cannot be looked at", cure),
+    let service = Service::at(&arango.url);
+    if let Some(service) = service
+        && service.get("/_api/version").await.is_some_and(|answer| answer.status < 500)
+    {
+        let found = format!("what answers at {} cannot be used", service.shown());
+        return Diagnosis::bad(State::Fail, NAME, found, cure);
     }
+    Diagnosis::bad(State::Unreachable, NAME, "it cannot be looked at", cure)
 }
 
 /// Whether this user can write to it, and others cannot get at it.

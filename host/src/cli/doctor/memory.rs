@@ -12,13 +12,13 @@ const NAME: &str = "memory";
 /// What a model needs beside its size, for its context: one part of so many.
 const CONTEXT: u64 = 5;
 
-/// `gpu`: the memory that all GPUs have, as far as they tell.
+/// `gpu`: the memory that all GPUs have, as far as they tell. `ollama`: if it is on this machine.
 pub fn look(machine: &Machine, gpu: Option<u64>, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
     let Some(free) = machine.memory() else {
         return Diagnosis::skipped(NAME, "/proc/meminfo does not tell what is free");
     };
     let there = format!("{} are free", HumanBytes(free));
-    let Some(ollama) = ollama.filter(|ollama| ollama.is_local()) else {
+    let Some(ollama) = ollama else {
         return Diagnosis::skipped(NAME, format!("{there}; no Ollama on this machine needs them"));
     };
     let mut needs: Vec<(&Wanted, u64)> = Vec::new();

@@ -132,7 +132,7 @@ async fn model(ollama: &Ollama, wanted: &Wanted) -> Diagnosis {
             format!("Run `aura genesis`, or `ollama pull {model}`."),
         );
     };
-    match ollama.read(model).await {
+    match ollama.read(&there.name).await {
         Ok(()) => {
             let digest: String = there.digest.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
             Diagnosis::ok(name(wanted), format!("{persona}: {model} ({digest})"))

@@ -37,7 +37,7 @@ use super::failure::Failure;
 use super::folder::DataFolder;
 use super::term::{print_json, spin, spinner};
 use super::{Output, parts};
-use crate::config::{Config, Setting, is_loopback_host};
+use crate::config::{Config, Setting};
 use crate::mind::MindKind;
 
 #[derive(Args)]
@@ -153,8 +153,8 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
     };
     let ollama = ollama.as_ref();
     let wanted = mind::wanted(config);
-    let host = reqwest::Url::parse(&config.mind.base_url).ok();
-    let is_here = host.is_some_and(|url| url.host_str().is_some_and(is_loopback_host));
+    let is_here = wsl::is_here(machine, &config.mind.base_url);
+    let ollama_here = ollama.filter(|_| is_here);
     let (gpu, memory) = if is_here {
         gpu::look(machine).await
     } else {
@@ -162,9 +162,9 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
     };
     let mut checks = vec![
         gpu,
-        memory::look(machine, memory, ollama, &wanted),
+        memory::look(machine, memory, ollama_here, &wanted),
         clock::look(machine, ollama.and_then(|ollama| ollama.times)),
-        disk::models(machine, &config.cache, ollama, &wanted),
+        disk::models(machine, &config.cache, ollama_here, &wanted),
         mind::server(config, ollama).await,
         mind::version(config, ollama),
     ];

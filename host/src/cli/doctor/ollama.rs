@@ -54,10 +54,6 @@ impl Ollama {
         Some(Self { service, version, models, loaded, times })
     }
 
-    pub fn is_local(&self) -> bool {
-        self.service.is_local()
-    }
-
     pub fn shown(&self) -> String {
         self.service.shown()
     }

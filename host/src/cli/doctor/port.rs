@@ -64,12 +64,7 @@ fn judge(
 
 /// The process that listens on a port, as far as this user may know.
 fn holder(machine: &Machine, port: u16) -> Option<String> {
-    let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|file| machine.text(file))
-        .flat_map(|text| text.lines().filter_map(|line| listening(line, port)).collect::<Vec<_>>())
-        .map(|inode| format!("socket:[{inode}]"))
-        .collect();
+    let inodes = listeners(machine, port);
     let is_process = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
     let id = machine.names("/proc").into_iter().filter(is_process).find(|id| {
         let files = format!("/proc/{id}/fd");
@@ -81,6 +76,14 @@ fn holder(machine: &Machine, port: u16) -> Option<String> {
     let name = machine.text(&format!("/proc/{id}/comm")).unwrap_or_default();
     let name: String = name.trim().chars().filter(|character| !character.is_control()).take(32).collect();
     Some(format!("process {id} ({name})"))
+}
+
+/// The sockets that listen on a port, as the links to them say it.
+pub fn listeners(machine: &Machine, port: u16) -> Vec<String> {
+    let texts = ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|file| machine.text(file));
+    let inodes =
+        texts.flat_map(|text| text.lines().filter_map(|line| listening(line, port)).collect::<Vec<_>>());
+    inodes.map(|inode| format!("socket:[{inode}]")).collect()
 }
 
 /// The inode of a socket that listens on a port: `sl local_address rem_address st … uid timeout inode …`.

@@ -54,12 +54,13 @@ pub fn explain(name: &str) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let Some((_, entry)) = find(name) else {
+    let by_what = || all().iter().find(|entry| entry.what.eq_ignore_ascii_case(name));
+    let Some(entry) = find(name).map(|(_, entry)| entry).or_else(by_what) else {
         return Err(Failure::Usage(format!(
             "There is no diagnosis {name}. `aura doctor --explain` lists them."
         )));
     };
-    let Entry { looks, why, cure, fix, .. } = entry;
+    let Entry { name, looks, why, cure, fix, .. } = entry;
     print(&format!("{name}: {looks}.\n\n{why}\n\nCure: {cure}"))?;
     fix.as_ref().map_or(Ok(()), |fix| print(&format!("\n`aura doctor --fix` {fix}.")))
 }

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use reqwest::Url;
+
 use super::diagnosis::{Diagnosis, State};
 use super::machine::{Machine, Wsl};
+use super::port;
+use crate::config::is_loopback_host;
 
 const NONE: &str = "this is not WSL";
 
@@ -41,6 +45,14 @@ pub fn data(machine: &Machine, data: &Path) -> Diagnosis {
         ),
         _ => Diagnosis::ok(NAME, format!("{} is on a disk of Linux", path.display())),
     }
+}
+
+/// Whether a service is on this machine. Windows may share its loopback with WSL, and what listens there is not here.
+pub fn is_here(machine: &Machine, url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let listens = |port| !port::listeners(machine, port).is_empty();
+    url.host_str().is_some_and(is_loopback_host)
+        && (machine.wsl().is_none() || url.port_or_known_default().is_some_and(listens))
 }
 
 /// The kind of the file system that a path is on.
@@ -97,5 +109,22 @@ mod tests {
             assert_eq!(told, format!("ok: {path} is on a disk of Linux"));
         }
         assert_eq!(look("Linux", |machine| data(machine, Path::new("/mnt/c"))), "skipped: this is not WSL");
+    }
+
+    #[test]
+    fn what_listens_on_the_loopback_of_windows_is_not_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = "0: 0100007F:2CAA 00000000:0000 0A 0:0 0:0 0 0 0 777 1\n";
+        let layout = [("/proc/version", SECOND), ("/proc/net/tcp", line)];
+        let wsl = Machine::laid_out(folder.path(), &layout);
+        let linux = Machine::at(&folder.path().join("none"));
+        for (machine, url, expected) in [
+            (&wsl, "http://localhost:11434", true),
+            (&wsl, "http://127.0.0.1:8080/v1", false),
+            (&linux, "http://127.0.0.1:8080/v1", true),
+            (&linux, "http://ollama:11434", false),
+        ] {
+            assert_eq!(is_here(machine, url), expected, "{url}");
+        }
     }
 }

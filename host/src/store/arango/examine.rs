@@ -78,7 +78,15 @@ async fn queries(database: &Database, single_server_allowed: bool) -> Result<Str
 async fn version(database: &Database) -> Result<String> {
     match schema::version(database).await? {
         Some(schema::VERSION) => Ok(format!("version {}", schema::VERSION)),
-        found => Err(wrong(format!("version {found:?}, not {}; start aura again", schema::VERSION))),
+        Some(newer) if newer > schema::VERSION => Err(wrong(format!(
+            "the image has schema version {newer} and this aura knows {}; use a newer aura",
+            schema::VERSION
+        ))),
+        Some(older) => Err(wrong(format!(
+            "version {older}; start aura again, which brings it to version {}",
+            schema::VERSION
+        ))),
+        None => Err(wrong("there is none; start aura again, which makes it".to_owned())),
     }
 }
 
