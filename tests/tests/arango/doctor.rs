@@ -3,8 +3,10 @@
 use aura_tests::Instance;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::emulator::{Emulator, Faults, PASSWORD};
+use crate::emulator::{Emulator, Faults, PASSWORD, apart, runtime};
+use crate::http::{self, Answer, Request};
 use crate::image::Emulated;
 use crate::trial;
 
@@ -12,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("doctor::a_wrong_password_is_told_from_a_database_that_is_away", a_wrong_password),
         trial("doctor::an_image_that_is_missing_is_made_by_fix", an_image_that_is_missing),
+        trial("doctor::what_is_no_one_shard_cluster_is_told", no_one_shard),
         trial("doctor::each_other_version_of_the_image_has_its_cure", another_version),
     ]
 }
@@ -102,4 +105,71 @@ async fn another_version() {
     image.write("Meta", json!({ "_key": "schema", "version": 3 })).await;
     let newer = format!("{ill}the image has schema version 3 and this aura knows 2; use a newer aura");
     assert_eq!(of_schema(look(&instance, &[])), newer);
+}
+
+/// Stands before a coordinator and has its answers read otherwise: `from` becomes `to`.
+fn altered(url: &str, from: &'static str, to: &'static str) -> String {
+    let listener = apart(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let url = url.to_owned();
+    runtime().spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let mut rest = Vec::new();
+                while let Ok(Some(request)) = http::receive(&mut stream, &mut rest).await {
+                    let (status, body) = forward(&url, &request).await;
+                    let answer = Answer::json(status, body.replace(from, to));
+                    if !matches!(http::answer(&mut stream, &answer).await, Ok(true)) {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    at
+}
+
+async fn forward(url: &str, request: &Request) -> (u16, String) {
+    let method = request.method.parse().unwrap();
+    let mut asked = reqwest::Client::new().request(method, format!("{url}{}", request.path));
+    for name in ["authorization", "x-arango-trx-id"] {
+        asked = request.header(name).into_iter().fold(asked, |asked, value| asked.header(name, value));
+    }
+    let answer = asked.body(request.body.clone()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn no_one_shard() {
+    let image = fresh();
+    let sound = instance(&image);
+    look(&sound, &["--fix"]);
+    for (from, to, what, cure) in [
+        (
+            r#""sharding":"single""#,
+            r#""sharding":"flexible""#,
+            "sharding",
+            "the database is not OneShard, which cannot be changed; set DB_NAME to a new one",
+        ),
+        (
+            r#""role":"COORDINATOR""#,
+            r#""role":"SINGLE""#,
+            "role",
+            "its role is SINGLE; set ARANGO_HOST to a coordinator",
+        ),
+        (r#""3.12.4""#, r#""3.11.9""#, "server", "ArangoDB 3.11.9 was never tried; use 3.12"),
+        (
+            "cluster-one-shard",
+            "scatter-in-cluster",
+            "queries",
+            "queries are not pushed to one server; check the cluster's licence for OneShard",
+        ),
+    ] {
+        let mut ill = sound.clone();
+        ill.set("ARANGO_HOST", &altered(&image.config().url, from, to));
+        let (code, all) = look(&ill, &[]);
+        let all: Vec<_> = all.into_iter().filter(|told| told.starts_with("fail: ")).collect();
+        assert_eq!((code, all), (Some(1), vec![format!("fail: {what} is not as it should be -> {cure}")]));
+    }
+    assert_eq!(look(&sound, &[]).1.iter().filter(|told| !told.starts_with("ok: ")).count(), 0);
 }
