@@ -168,8 +168,8 @@ mod tests {
     impl Disk {
         fn of(size: &str) -> Option<Self> {
             let folder = tempfile::tempdir().unwrap();
-            mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "none"], folder.path())
-                .then_some(Self(folder))
+            let options = ["-t", "tmpfs", "-o", &format!("size={size}"), "none"];
+            mount(&options, folder.path()).then(|| Self(folder))
         }
 
         fn becomes(&self, size: &str) {

@@ -158,7 +158,7 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
     let (gpu, memory) = if is_here {
         gpu::look(machine).await
     } else {
-        (Diagnosis::skipped("gpu", "the mind is on another machine"), None)
+        (Diagnosis::skipped("gpu", "the mind runs elsewhere"), None)
     };
     let mut checks = vec![
         gpu,
