@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use aura_tests::{Done, Instance, SandboxProcess, ScriptedMind, OllamaReport, Server};
+use aura_tests::{Done, Instance, OllamaReport, SandboxProcess, ScriptedMind, Server};
 use serde_json::Value;
 
 use crate::api::NOWHERE;

@@ -116,7 +116,9 @@ pub fn is_left(socket: &Path) -> bool {
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
     let mut first = None;
     let mut found = Vec::new();
-    for (asked, address) in sandboxes.iter().flat_map(|asked| asked.expected().into_iter().map(move |one| (asked, one))) {
+    for (asked, address) in
+        sandboxes.iter().flat_map(|asked| asked.expected().into_iter().map(move |one| (asked, one)))
+    {
         let greeted = match greet(&address) {
             Ok(greeted) => greeted,
             Err(why) => {
