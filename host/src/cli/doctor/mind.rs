@@ -8,7 +8,6 @@ use super::diagnosis::{Diagnosis, State};
 use super::ollama::Ollama;
 use crate::cli::parts;
 use crate::config::Config;
-use crate::mind::persona::Personas;
 use crate::mind::{MindError, MindKind};
 
 /// A mind that has to load its model first takes its time; a doctor need not wait for that.
@@ -30,7 +29,7 @@ pub struct Wanted {
 
 /// The models that are asked, the steward's first.
 pub fn wanted(config: &Config) -> Vec<Wanted> {
-    let Ok(personas) = Personas::genesis() else { return Vec::new() };
+    let Ok(personas) = parts::personas(config) else { return Vec::new() };
     let steward = personas.steward();
     let wanted = |persona: &crate::mind::persona::Persona, model: &str| Wanted {
         persona: persona.name.clone(),
