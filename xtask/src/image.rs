@@ -103,7 +103,8 @@ pub fn contexts(workspace: &Workspace) -> PathBuf {
 fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let folder = workspace.cache.join("build/image");
-    let mut names = vec![(workspace.root.clone(), "/aura".to_owned()), (folder.clone(), "/build".to_owned())];
+    // The checkout's own files are named relative to it, and its folder here would build all anew for each checkout.
+    let mut names = vec![(folder.clone(), "/build".to_owned())];
     names.extend(remap::packages(workspace.cargo(), &workspace.root)?);
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     flags.extend(remap::flags(&names));
