@@ -10,20 +10,25 @@ rem A folder that ended with a backslash would take the quote after it along; wi
 set "folder=%~dp0.."
 set "distribution="
 
-rem Windows is asked for nothing but exit codes: the words of wsl.exe are UTF-16 and in the user's language.
-wsl.exe --status <nul >nul 2>&1 || goto no_wsl
+rem Of wsl.exe only exit codes are read: its words are UTF-16 and in the user's language. Some of these are negative.
+wsl.exe --status <nul >nul 2>&1
+if not "%errorlevel%"=="0" goto no_wsl
 if not "%folder:~0,2%"=="\\" goto chosen
 rem Started from \\wsl.localhost\Ubuntu\home\...: that distribution has the files, and no other sees them.
-for /f "tokens=1,2 delims=\" %%a in ("%folder%") do set "share=%%a" & set "name=%%b"
+for /f "tokens=1 delims=\" %%a in ("%folder%") do set "share=%%a"
+for /f "tokens=2 delims=\" %%a in ("%folder%") do set "name=%%a"
 if /i "%share%"=="wsl.localhost" set "distribution=-d %name%"
 if /i "%share%"=="wsl$" set "distribution=-d %name%"
 if "%distribution%"=="" goto network_share
 
 :chosen
-wsl.exe %distribution% -e bash -c "exit 0" <nul >nul 2>&1 || goto no_distribution
+wsl.exe %distribution% -e bash -c "exit 0" <nul >nul 2>&1
+if not "%errorlevel%"=="0" goto no_distribution
 rem The kernel of WSL 1 calls itself 4.4.0-19041-Microsoft, that of WSL 2 5.15.90.1-microsoft-standard-WSL2.
-wsl.exe %distribution% -e grep -q -e -Microsoft /proc/sys/kernel/osrelease <nul >nul 2>&1 && goto version_one
-wsl.exe %distribution% --cd "%folder%" -e test -f genesis/puter.sh <nul >nul 2>&1 || goto unseen
+wsl.exe %distribution% -e grep -q -e -Microsoft /proc/sys/kernel/osrelease <nul >nul 2>&1
+if "%errorlevel%"=="0" goto version_one
+wsl.exe %distribution% --cd "%folder%" -e test -f genesis/puter.sh <nul >nul 2>&1
+if not "%errorlevel%"=="0" goto unseen
 
 wsl.exe %distribution% --cd "%folder%" -e bash genesis/puter.sh %*
 set "status=%errorlevel%"
