@@ -58,12 +58,8 @@ setting() {
 without_docker="Without containers, \`cargo xtask first-contact\` in $root runs everything."
 
 check_docker() {
-    local cure answer
-    if in_wsl; then
-        cure="Start Docker Desktop in Windows, and switch this distribution on in Settings > Resources > WSL integration."
-    else
-        cure="Install it: https://docs.docker.com/engine/install/"
-    fi
+    local answer cure="Install it: https://docs.docker.com/engine/install/"
+    in_wsl && cure="Start Docker Desktop in Windows. Its Settings > Resources > WSL integration switch it on in here."
     command -v docker >/dev/null || fail 3 "Docker is not installed here." "$cure" "$without_docker"
     answer=$(timeout 30 docker info --format '{{.ServerVersion}}' 2>&1) && return
     case $answer in
@@ -120,15 +116,21 @@ ollama_port() {
     say "${port:-11434}"
 }
 
-answers() { curl -fsS --max-time 3 "$1" >/dev/null 2>&1; }
+# The address of this machine that containers see.
+gateway() { docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}' 2>/dev/null; }
+
+# Whether Ollama answers there. In WSL, `curl.exe` asks as a program of Windows.
+answers() { "${2:-curl}" -fsS --max-time 3 "http://$1:$(ollama_port)/api/version" >/dev/null 2>&1; }
+
+finds_ollama() {
+    answers 127.0.0.1 || answers "$(gateway)" || { in_wsl && answers 127.0.0.1 curl.exe; }
+}
 
 # Sets `overrides`: what was asked for, what runs already, else what this machine has.
 choose() {
-    local before=""
-    local id
+    local id before="" files='{{index .Config.Labels "com.docker.compose.project.config_files"}}'
     id=$(server)
-    [[ -n $id ]] &&
-        before=$(docker inspect -f '{{index .Config.Labels "com.docker.compose.project.config_files"}}' "$id" 2>/dev/null)
+    [[ -n $id ]] && before=$(docker inspect -f "$files" "$id" 2>/dev/null)
     if [[ -n $arango || $before == *compose.arango.yaml* ]]; then
         overrides+=(compose.arango.yaml)
         say "Image of objects: ArangoDB."
@@ -164,7 +166,7 @@ choose_ollama() {
         ollama=host
     elif [[ $1 == *compose.ollama.yaml* ]]; then
         ollama=gpu
-    elif answers "http://127.0.0.1:$(ollama_port)/api/version"; then
+    elif finds_ollama; then
         ollama=host
     elif docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q nvidia; then
         ollama=gpu
@@ -177,19 +179,17 @@ choose_ollama() {
 check_ollama_is_seen() {
     [[ $ollama == host ]] || return
     [[ $(docker info --format '{{.OperatingSystem}}' 2>/dev/null) == *"Docker Desktop"* ]] && return
-    local gateway
-    gateway=$(docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}' 2>/dev/null)
-    [[ -z $gateway ]] || answers "http://$gateway:$(ollama_port)/api/version" && return
-    say "  Containers cannot reach it: Ollama listens for this machine alone."
-    say "  \`sudo systemctl edit ollama\`, add the lines [Service] and Environment=\"OLLAMA_HOST=0.0.0.0\","
-    say "  then \`sudo systemctl restart ollama\` and run this again. Let no other machine reach its port."
+    answers "$(gateway)" && return
+    say "  Containers do not reach it: it listens on 127.0.0.1 alone."
+    say "  Give it the lines [Service] and Environment=OLLAMA_HOST=$(gateway) with \`sudo systemctl edit ollama\`,"
+    say "  then \`sudo systemctl restart ollama\`, and run this again."
 }
 
 # --- what is made -----------------------------------------------------------------------------------------------------
 
 # Makes the secrets that the chosen files name. One that is there stays as it is.
 make_secrets() {
-    local name file
+    local name file named='s|^ *file: *\./secrets/\([a-z0-9_]*\) *$|\1|p'
     if ! { mkdir -p -- "$secrets" && chmod 700 -- "$secrets"; }; then
         fail 3 "Cannot make $secrets." "Check who owns $folder."
     fi
@@ -197,7 +197,7 @@ make_secrets() {
         say "Others on this machine may read $secrets: a Windows drive keeps no Linux permissions."
         say "  A checkout in the WSL file system, such as ~/aura, is closed to them, and faster."
     fi
-    for name in $(cd -- "$folder" && sed -n 's|^ *file: *\./secrets/\([a-z0-9_]*\) *$|\1|p' compose.yaml "${overrides[@]}"); do
+    for name in $(cd -- "$folder" && sed -n "$named" compose.yaml "${overrides[@]}"); do
         file=$secrets/$name
         if [[ ! -e $file ]]; then
             new=$(mktemp "$secrets/.new.XXXXXX") || fail 3 "Cannot write to $secrets." "Check who owns it."
@@ -238,7 +238,8 @@ build_images() {
 # --- what is started --------------------------------------------------------------------------------------------------
 
 # A line for each container: its id, its name, how it is, and how often it was started anew.
-state='{{.Id}} {{.Name}} {{with .State}}{{if ne .Status "running"}}{{if eq .ExitCode 0}}{{.Status}}{{else}}failed{{end}}'
+state='{{.Id}} {{.Name}} {{with .State}}{{if ne .Status "running"}}'
+state+='{{if eq .ExitCode 0}}{{.Status}}{{else}}failed{{end}}'
 state+='{{else if .Health}}{{.Health.Status}}{{else}}{{.Status}}{{end}}{{end}} {{.RestartCount}}'
 states() {
     local id
