@@ -268,6 +268,10 @@ start() {
             fail 1 "A port that AURA needs is taken by another program." \
                 "Set another in compose/.env, such as AURA_API_PORT=8010, and run this again."
             ;;
+        *"could not select device driver"*)
+            fail 1 "Docker finds no NVIDIA GPU." \
+                "Install NVIDIA's driver and its Container Toolkit, or use --host-ollama."
+            ;;
         *"no space left on device"*) fail 1 "The disk is full." "Make room for Docker, then run this again." ;;
         esac
         fail 1 "The containers did not start." "What is above says why; the next run goes on from here."
