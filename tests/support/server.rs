@@ -82,9 +82,28 @@ impl Instance {
         Running(command.spawn().expect("the program starts"))
     }
 
+    /// Runs a line of shell in which `aura` is the program. Its errors stand among its output.
+    pub fn shell(&self, line: &str) -> Done {
+        let mut command = Command::new("bash");
+        self.prepare(command.args(["-c", &format!("exec 2>&1; {line}")]));
+        let mut path = program().parent().expect("the program is in a folder").as_os_str().to_owned();
+        if let Some(rest) = env::var_os("PATH") {
+            path.push(":");
+            path.push(rest);
+        }
+        let output = command.env("PATH", path).stdin(Stdio::null()).output().expect("bash is there");
+        let stdout = String::from_utf8(output.stdout).expect("it prints UTF-8");
+        Done { code: output.status.code(), stdout, stderr: String::new() }
+    }
+
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.args(args).current_dir(self.folder()).env_clear();
+        self.prepare(command.args(args));
+        command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.folder()).env_clear();
         for name in KEPT {
             let Some(value) = env::var_os(name).filter(|value| !value.is_empty()) else { continue };
             // Commands run in another folder than the tests, so what is relative has to be made absolute.
@@ -93,7 +112,6 @@ impl Instance {
         }
         command.env("AURA_DATA", self.folder().join("data"));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        command
     }
 }
 

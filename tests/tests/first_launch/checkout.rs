@@ -160,7 +160,7 @@ pub fn which(name: &str) -> Option<PathBuf> {
 }
 
 /// The files of a folder, without its folders, secrets and settings.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("the folder is there") {
         let path = entry.expect("the folder can be read").path();

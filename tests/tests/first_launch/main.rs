@@ -3,6 +3,7 @@
 mod batch;
 mod checkout;
 mod cmd;
+mod guide;
 mod puter;
 
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     };
     let overrides = ["compose.arango.yaml", "compose.ollama.yaml", "compose.ollama-on-host.yaml"];
     let overrides = overrides.iter().all(|name| root().join("compose").join(name).is_file());
-    let trials = vec![
+    let mut trials = vec![
         trial("puter_sh::a_second_run_changes_nothing", puter::a_second_run_changes_nothing),
         trial("puter_sh::no_docker", puter::no_docker),
         trial("puter_sh::docker_does_not_answer", puter::docker_does_not_answer),
@@ -51,5 +52,21 @@ fn main() -> ExitCode {
         trial("puter_bat::it_pauses_after_a_double_click", batch::it_pauses_after_a_double_click),
         trial("puter_bat::line_endings_are_kept", batch::line_endings_are_kept),
     ];
+    let in_containers = std::env::var_os("AURA_TEST_IMAGES").is_some();
+    trials.extend([
+        trial("guide::every_block_is_run_or_marked", guide::every_block_is_run_or_marked),
+        trial("guide::its_links_lead_somewhere", guide::its_links_lead_somewhere),
+        trial("guide::commands_do_what_it_says", guide::commands_do_what_it_says),
+        trial("guide::containers_do_what_it_says", guide::containers_do_what_it_says)
+            .with_ignored_flag(!in_containers),
+    ]);
+    // What this machine lacks is named, command by command.
+    let blocks = guide::read();
+    let skipped = blocks.iter().filter(|block| !(in_containers && block.needs_docker_alone()));
+    trials.extend(
+        skipped
+            .filter_map(guide::Block::skipped)
+            .map(|name| Trial::test(name, || Ok(())).with_ignored_flag(true)),
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
