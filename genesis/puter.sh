@@ -237,23 +237,31 @@ build_images() {
 
 # --- what is started --------------------------------------------------------------------------------------------------
 
-# A line for each container: its id, its name, how it is, and how often it was started anew.
-state='{{.Id}} {{.Name}} {{with .State}}{{if ne .Status "running"}}'
-state+='{{if eq .ExitCode 0}}{{.Status}}{{else}}failed{{end}}'
-state+='{{else if .Health}}{{.Health.Status}}{{else}}{{.Status}}{{end}}{{end}} {{.RestartCount}}'
+# A line for each container: its id, its name, and how it is.
 states() {
-    local id
-    for id in $(compose ps -q 2>/dev/null); do
-        docker inspect -f "$state" "$id" 2>/dev/null
+    local id name how
+    for id in $(compose ps -a -q 2>/dev/null); do
+        docker ps -a --no-trunc --filter "id=$id" --format '{{.ID}} {{.Names}} {{.Status}}'
+    done | while read -r id name how; do
+        case $how in
+        *"(healthy)") how=healthy ;;
+        *"(unhealthy)") how=unhealthy ;;
+        *"(health: starting)") how=starting ;;
+        Created*) how=waiting ;;
+        Up*) how=running ;;
+        "Exited (0)"*) how=finished ;;
+        *) how=falling ;;
+        esac
+        say "$id $name $how"
     done
 }
 
 # Shows what the containers that are not well said last.
 show_trouble() {
-    local id name how restarts
-    while read -r id name how restarts; do
-        case $how in healthy | running | exited) continue ;; esac
-        printf '\n%s is %s (started anew %s times). It said last:\n' "${name#/}" "$how" "$restarts" >&2
+    local id name how
+    while read -r id name how; do
+        case $how in healthy | running | finished | waiting) continue ;; esac
+        printf '\n%s is %s. It said last:\n' "$name" "$how" >&2
         docker logs --tail 20 "$id" 2>&1 | sed 's/^/    /' >&2
     done < <(states)
 }
@@ -280,16 +288,17 @@ start() {
 }
 
 await_health() {
-    local now verdict waiting="" deadline=$((SECONDS + patience))
+    local now falls=0 waiting="" deadline=$((SECONDS + patience))
     while :; do
         now=$(states)
         [[ -n $now ]] || fail 1 "The containers are gone." "Run this again."
-        # What is started anew again and again will not stand up by itself.
-        verdict=$(awk '$3 == "unhealthy" || $3 == "failed" && $4 >= 3 { ill = 1 }
-            $3 !~ /^(healthy|running|exited)$/ { waiting = 1 }
-            END { print ill ? "ill" : waiting ? "waiting" : "well" }' <<<"$now")
-        [[ $verdict == well ]] && say "All containers are well." && return
-        [[ $verdict == ill ]] && break
+        case $now in
+        *\ unhealthy*) break ;;
+        # One that falls once gets up by itself; one that keeps falling does not.
+        *\ falling*) ((++falls < 3)) || break ;;
+        *\ starting* | *\ waiting*) ;;
+        *) say "All containers are well." && return ;;
+        esac
         ((SECONDS < deadline)) || break
         [[ -n $waiting ]] || say "Waiting until they are well."
         waiting=yes
@@ -301,6 +310,7 @@ await_health() {
 }
 
 up() {
+    trap 'printf "\n%s\n" "Interrupted. The next run goes on from here." >&2; exit 130' INT TERM
     check_docker
     find_compose
     check_disk "$folder" "$needed_mb" "AURA"
@@ -314,7 +324,8 @@ up() {
     compose exec -T aura /aura genesis "${genesis[@]}" </dev/null ||
         fail 1 "Genesis is not complete." "What is above says why; the next run goes on from here."
     say "What the doctor finds:"
-    compose exec -T aura /aura doctor </dev/null || say "  (AURA runs all the same.)"
+    # All settings come first, up to an empty line.
+    compose exec -T aura /aura doctor </dev/null | sed '1,/^$/d' || say "  (AURA runs all the same.)"
     explain
 }
 
@@ -361,7 +372,6 @@ done
 new=""
 said=""
 trap 'rm -f -- "$new" "$said"' EXIT
-trap 'printf "\n%s\n" "Interrupted. The next run goes on from here." >&2; exit 130' INT TERM
 
 case ${command:-up} in
 up) up ;;

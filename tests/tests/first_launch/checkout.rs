@@ -48,7 +48,7 @@ impl Checkout {
         checkout.kernel(LINUX);
         checkout.says("version", "v2.29.1\n");
         checkout.says("images", "aura:0.1.0\naura-sandbox:0.1.0\n");
-        checkout.says("health", "c1 /compose_aura_1 healthy 0\n");
+        checkout.says("health", "Up 2 minutes (healthy)");
         checkout
     }
 

@@ -22,7 +22,7 @@ if [[ -n ${compose-} ]]; then
     ps*-q*) [[ -f $STATE/files ]] && echo c1 ;;
     "port aura 8000") echo 127.0.0.1:8000 ;;
     *" /aura genesis"*) [[ -f $STATE/genesis.fails ]] && refuse genesis.fails || echo "Created UvmObjects/system." ;;
-    *" /aura doctor") echo "ok    image" ;;
+    *" /aura doctor") printf 'AURA_DATA  /data\n\nok    image\n' ;;
     esac
     exit
 fi
@@ -32,7 +32,7 @@ case $* in
 "info --format {{.OperatingSystem}}") cat "$STATE/system" 2>/dev/null ;;
 "image inspect "*) grep -qx "$3" "$STATE/images" ;;
 "inspect -f "*config_files*) cat "$STATE/files" ;;
-"inspect -f "*) cat "$STATE/health" ;;
+"ps -a "*) echo "c1 compose_aura_1 $(cat "$STATE/health")" ;;
 "network inspect "*) echo 127.0.0.9 ;;
 "logs "*) echo "cannot open /data" ;;
 esac
