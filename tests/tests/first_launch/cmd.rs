@@ -56,7 +56,7 @@ impl Batch<'_> {
                 continue;
             }
             let line = self.expand(line, &variables);
-            match self.command(&line, &mut variables, &mut run, &exit) {
+            match execute(&line, &mut variables, &mut run, &exit) {
                 Then::Next => {}
                 Then::Goto(label) => {
                     let found = lines.iter().position(|line| line.strip_prefix(':') == Some(&label));
@@ -93,71 +93,70 @@ impl Batch<'_> {
     fn first(&self) -> &str {
         self.arguments.split(' ').next().unwrap_or_default()
     }
+}
 
-    fn command(
-        &self,
-        line: &str,
-        variables: &mut BTreeMap<String, String>,
-        run: &mut Run,
-        exit: &impl Fn(&Call) -> i32,
-    ) -> Then {
-        let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match name {
-            "@echo" => assert_eq!(rest, "off"),
-            "setlocal" => assert_eq!(rest, "EnableExtensions DisableDelayedExpansion"),
-            "echo" => {
-                plain(rest);
-                run.said += &format!("{rest}\n");
-            }
-            "pause" => run.paused = true,
-            "goto" => return Then::Goto(rest.to_owned()),
-            "exit" => {
-                let status = rest.strip_prefix("/b ").and_then(|status| status.parse().ok());
-                return Then::Exit(status.unwrap_or_else(|| panic!("exit {rest}")));
-            }
-            "set" => {
-                let inside = rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                let (name, value) =
-                    inside.and_then(|text| text.split_once('=')).unwrap_or_else(|| panic!("{line}"));
-                variables.insert(name.to_owned(), value.to_owned());
-            }
-            "if" => {
-                let (not, rest) = flag(rest, "not ");
-                let (whatever_case, rest) = flag(rest, "/i ");
-                let (left, rest) = quoted(rest);
-                let (right, rest) = quoted(rest.strip_prefix("==").unwrap_or_else(|| panic!("{line}")));
-                let same = if whatever_case { left.eq_ignore_ascii_case(right) } else { left == right };
-                if same != not {
-                    return self.command(rest.trim_start(), variables, run, exit);
-                }
-            }
-            "for" => {
-                let rest = rest.strip_prefix("/f \"tokens=").unwrap_or_else(|| panic!("{line}"));
-                let (token, rest) = rest.split_once(" delims=").expect("delimiters");
-                let (delimiters, rest) = rest.split_once("\" %a in (").expect("the variable is %%a");
-                let (text, rest) = quoted(rest);
-                let body = rest.strip_prefix(") do ").unwrap_or_else(|| panic!("{line}"));
-                let words = text.split(|letter| delimiters.contains(letter)).filter(|word| !word.is_empty());
-                let token: usize = token.parse().expect("one token");
-                if let Some(word) = words.clone().nth(token - 1) {
-                    return self.command(&body.replace("%a", word), variables, run, exit);
-                }
-            }
-            "start" => {
-                let (title, rest) = quoted(rest);
-                let (program, arguments) = rest.trim_start().split_once(' ').expect("a program");
-                run.calls.push(call(program, arguments, Some(title)));
-            }
-            program if program.contains(".exe") => {
-                let rest = rest.strip_suffix(" <nul >nul 2>&1").unwrap_or(rest);
-                let call = call(program, rest, None);
-                variables.insert("errorlevel".to_owned(), exit(&call).to_string());
-                run.calls.push(call);
-            }
-            _ => panic!("not known here: {line}"),
+fn execute(
+    line: &str,
+    variables: &mut BTreeMap<String, String>,
+    run: &mut Run,
+    exit: &impl Fn(&Call) -> i32,
+) -> Then {
+    let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match name {
+        "@echo" => assert_eq!(rest, "off"),
+        "setlocal" => assert_eq!(rest, "EnableExtensions DisableDelayedExpansion"),
+        "echo" => {
+            plain(rest);
+            run.said.extend([rest, "\n"]);
         }
-        Then::Next
+        "pause" => run.paused = true,
+        "goto" => return Then::Goto(rest.to_owned()),
+        "exit" => {
+            let status = rest.strip_prefix("/b ").and_then(|status| status.parse().ok());
+            return Then::Exit(status.unwrap_or_else(|| panic!("exit {rest}")));
+        }
+        "set" => {
+            let inside = rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let (name, value) =
+                inside.and_then(|text| text.split_once('=')).unwrap_or_else(|| panic!("{line}"));
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        "if" => {
+            let (not, rest) = flag(rest, "not ");
+            let (whatever_case, rest) = flag(rest, "/i ");
+            let (left, rest) = quoted(rest);
+            let (right, rest) = quoted(rest.strip_prefix("==").unwrap_or_else(|| panic!("{line}")));
+            let same = if whatever_case { left.eq_ignore_ascii_case(right) } else { left == right };
+            if same != not {
+                return execute(rest.trim_start(), variables, run, exit);
+            }
+        }
+        "for" => {
+            let rest = rest.strip_prefix("/f \"tokens=").unwrap_or_else(|| panic!("{line}"));
+            let (token, rest) = rest.split_once(" delims=").expect("delimiters");
+            let (delimiters, rest) = rest.split_once("\" %a in (").expect("the variable is %%a");
+            let (text, rest) = quoted(rest);
+            let body = rest.strip_prefix(") do ").unwrap_or_else(|| panic!("{line}"));
+            let words = text.split(|letter| delimiters.contains(letter)).filter(|word| !word.is_empty());
+            let token: usize = token.parse().expect("one token");
+            if let Some(word) = words.clone().nth(token - 1) {
+                return execute(&body.replace("%a", word), variables, run, exit);
+            }
+        }
+        "start" => {
+            let (title, rest) = quoted(rest);
+            let (program, arguments) = rest.trim_start().split_once(' ').expect("a program");
+            run.calls.push(call(program, arguments, Some(title)));
+        }
+        program if program.contains(".exe") => {
+            let rest = rest.strip_suffix(" <nul >nul 2>&1").unwrap_or(rest);
+            let call = call(program, rest, None);
+            variables.insert("errorlevel".to_owned(), exit(&call).to_string());
+            run.calls.push(call);
+        }
+        _ => panic!("not known here: {line}"),
     }
+    Then::Next
 }
 
 enum Then {

@@ -59,9 +59,9 @@ impl Block {
         for line in &self.text {
             match (line.strip_prefix("$ "), commands.last_mut()) {
                 (Some(command), _) => {
-                    commands.push(Typed { command: command.to_owned(), shown: String::new() })
+                    commands.push(Typed { command: command.to_owned(), shown: String::new() });
                 }
-                (None, Some(last)) => last.shown += &format!("{line}\n"),
+                (None, Some(last)) => last.shown.extend([line, "\n"]),
                 (None, None) => panic!("line {}: a console begins with a command", self.line),
             }
         }
@@ -165,7 +165,7 @@ pub fn its_links_lead_somewhere() {
     for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or_default()) {
         match link.strip_prefix('#') {
             Some(heading) => {
-                assert!(headings.iter().any(|known| known == heading), "#{heading}: {headings:?}")
+                assert!(headings.iter().any(|known| known == heading), "#{heading}: {headings:?}");
             }
             None if link.starts_with("https://") => {}
             None => assert!(root().join("genesis").join(link).exists(), "{link}"),

@@ -52,13 +52,13 @@ pub fn a_second_run_changes_nothing() {
     let told = [calls.join("\n"), done.stdout].concat();
     assert!(!told.contains(&token), "the secret is shown: {told}");
 
-    let made = fs::metadata(&secret).and_then(|file| file.modified()).expect("its time");
+    let written = fs::metadata(&secret).and_then(|file| file.modified()).expect("its time");
     let done = checkout.run(&["up"]);
     let second = FIRST.replace("Made the secret compose/secrets/aura_api_token.\n", "");
     let second = second.replace("Creating compose_aura_1\n", "");
     assert_eq!((done.code, done.stdout, done.stderr.as_str()), (Some(0), second, ""));
     assert_eq!(fs::read_to_string(&secret).expect("the secret is text"), token);
-    assert_eq!(fs::metadata(&secret).and_then(|file| file.modified()).expect("its time"), made);
+    assert_eq!(fs::metadata(&secret).and_then(|file| file.modified()).expect("its time"), written);
     assert_eq!(fs::read_dir(checkout.secrets()).expect("the folder").count(), 1);
     let starts =
         |calls: &[String]| calls.iter().filter(|call| call.ends_with("up -d")).cloned().collect::<Vec<_>>();
@@ -210,8 +210,9 @@ pub fn images_are_built() {
 pub fn an_interrupted_run_is_completed() {
     let checkout = Checkout::new();
     checkout.says("up.waits", "");
-    let child = checkout.command(&[]).spawn().expect("it starts");
+    let mut child = checkout.command(&[]).spawn().expect("it starts");
     while !checkout.said("up.began") {
+        assert_eq!(child.try_wait().expect("it can be asked"), None, "it ended before it was interrupted");
         thread::sleep(Duration::from_millis(20));
     }
     // As Ctrl-C in a terminal does.
