@@ -3,6 +3,7 @@
 # there. Every step looks before it acts, so an interrupted launch is completed by the next.
 # Exit status: 0 done, 1 something started and failed, 2 wrong usage, 3 something needed is missing.
 set -uo pipefail
+unset CDPATH
 
 usage="\
 puter.sh [COMMAND] [OPTIONS]
@@ -227,7 +228,7 @@ build_images() {
     PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     command -v cargo >/dev/null || fail 3 "The images ${missing[*]} are not there, and neither is Rust to build them." \
         "Install Rust from https://rustup.rs, or load images made elsewhere with \`docker load\`."
-    check_disk "$root" "$building_mb" "building the images"
+    check_disk "${AURA_CACHE:-$HOME}" "$building_mb" "building the images"
     (cd -- "$root" && cargo xtask image) || fail 1 "The images could not be built." "What is above says why."
     for image in "${missing[@]}"; do
         docker image inspect "$image" >/dev/null 2>&1 || fail 1 "\`cargo xtask image\` made no $image." \

@@ -63,6 +63,10 @@ impl Checkout {
         self.scratch.path().join("my code & (more)/it's aura")
     }
 
+    pub fn home(&self) -> PathBuf {
+        self.scratch.path().join("home")
+    }
+
     pub fn secrets(&self) -> PathBuf {
         self.place().join("compose/secrets")
     }
@@ -130,8 +134,8 @@ impl Checkout {
 
     pub fn prepare(&self, command: &mut Command) {
         // From a folder that has nothing to do with it.
-        command.current_dir(self.scratch.path().join("home")).env_clear().envs(&self.settings);
-        command.env("PATH", self.scratch.path().join("bin")).env("HOME", self.scratch.path().join("home"));
+        command.current_dir(self.home()).env_clear().envs(&self.settings);
+        command.env("PATH", self.scratch.path().join("bin")).env("HOME", self.home());
         command.env("STATE", self.scratch.path().join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     }

@@ -39,7 +39,9 @@ In the client: send UvmObjects/system teach_yourself_to_greet
 ";
 
 pub fn a_second_run_changes_nothing() {
-    let checkout = Checkout::new();
+    let mut checkout = Checkout::new();
+    // What a user of cd may have set.
+    checkout.set("CDPATH", "/tmp:/");
     let done = checkout.run(&[]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), FIRST, ""));
     let calls = checkout.calls();
@@ -187,14 +189,25 @@ pub fn images_are_built() {
     assert_fails(&checkout.run(&[]), 3, text);
 
     // Not on the PATH, as in a shell that is not a login shell.
-    let home = checkout.place().join("../../home/.cargo/bin");
-    fs::create_dir_all(&home).expect("a folder");
+    let cargo_home = checkout.home().join(".cargo/bin");
+    fs::create_dir_all(&cargo_home).expect("a folder");
     let cargo =
         "#!/usr/bin/env bash\necho \"cargo $*\" >>\"$STATE/calls\"\necho aura:0.1.0 >>\"$STATE/images\"\n";
     checkout.program("cargo", cargo);
     let from = checkout.place().join("../../bin/cargo");
-    fs::rename(from, home.join("cargo")).expect("it can be moved");
-    checkout.program("df", "#!/usr/bin/env bash\nprintf 'Filesystem\\n/dev/sda 0 0 9000 0%% /\\n'\n");
+    fs::rename(from, cargo_home.join("cargo")).expect("it can be moved");
+    let disk = |free| {
+        let table = format!("printf 'Filesystem\\n/dev/sda 0 0 {free} 0%% /\\n'");
+        checkout.program("df", &format!("#!/usr/bin/env bash\n{table}\n"));
+    };
+    disk(5000);
+    let text = format!(
+        "Only 5000 MB are free in {}, and building the images needs 8192 MB.\n\
+         Make room there (`docker system df` shows what Docker keeps), then run this again.\n",
+        checkout.home().display()
+    );
+    assert_fails(&checkout.run(&[]), 3, &text);
+    disk(9000);
     let done = checkout.run(&[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(
