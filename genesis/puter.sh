@@ -60,7 +60,7 @@ without_docker="Without containers, \`cargo xtask first-contact\` in $root runs 
 
 check_docker() {
     local answer cure="Install it: https://docs.docker.com/engine/install/"
-    in_wsl && cure="Start Docker Desktop in Windows. Its Settings > Resources > WSL integration switch it on in here."
+    in_wsl && cure="Start Docker Desktop in Windows, and in its Settings > Resources > WSL integration switch this on."
     command -v docker >/dev/null || fail 3 "Docker is not installed here." "$cure" "$without_docker"
     answer=$(timeout 30 docker info --format '{{.ServerVersion}}' 2>&1) && return
     case $answer in
@@ -108,7 +108,15 @@ check_disk() {
 
 # --- what is chosen ---------------------------------------------------------------------------------------------------
 
-# The container of the server, if there is one.
+# The volume of that name which an earlier launch made.
+volume() {
+    local project
+    project=$(setting COMPOSE_PROJECT_NAME)
+    docker volume ls -q --filter "label=com.docker.compose.project=${project:-compose}" \
+        --filter "label=com.docker.compose.volume=$1" 2>/dev/null
+}
+
+# The container of the server, if it runs.
 server() { compose ps -q aura 2>/dev/null | head -n 1; }
 
 ollama_port() {
@@ -130,9 +138,10 @@ finds_ollama() {
 # Sets `overrides`: what was asked for, what runs already, else what this machine has.
 choose() {
     local id before="" files='{{index .Config.Labels "com.docker.compose.project.config_files"}}'
-    id=$(server)
+    id=$(compose ps -a -q aura 2>/dev/null | head -n 1)
     [[ -n $id ]] && before=$(docker inspect -f "$files" "$id" 2>/dev/null)
-    if [[ -n $arango || $before == *compose.arango.yaml* ]]; then
+    # An image that is in ArangoDB is not left behind for an empty one.
+    if [[ -n $arango || -n $(volume arango1) ]]; then
         overrides+=(compose.arango.yaml)
         say "Image of objects: ArangoDB."
     fi
@@ -205,7 +214,7 @@ make_secrets() {
             head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$new"
             chmod 444 -- "$new"
             # Whole or not at all, and never over one that another run has made meanwhile.
-            mv -n -- "$new" "$file"
+            [[ $(<"$new") =~ ^[0-9a-f]{64}$ ]] && mv -n -- "$new" "$file"
             [[ -s $file ]] || fail 3 "Cannot write $file." "Check who owns $secrets, and that the disk is not full."
             rm -f -- "$new"
             say "Made the secret compose/secrets/$name."

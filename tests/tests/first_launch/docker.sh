@@ -17,9 +17,11 @@ if [[ -n ${compose-} ]]; then
         [[ -f $STATE/up.fails ]] && refuse up.fails
         [[ -f $STATE/up.waits ]] && touch "$STATE/up.began" && exec sleep 600
         [[ -f $STATE/files ]] || echo "Creating compose_aura_1"
+        [[ ${files[*]} == *arango* ]] && echo compose_arango1 >"$STATE/arango"
         (IFS=, && echo "${files[*]}" >"$STATE/files")
         ;;
     ps*-q*) [[ -f $STATE/files ]] && echo c1 ;;
+    down*) rm -f "$STATE/files" ;;
     "port aura 8000") echo 127.0.0.1:8000 ;;
     *" /aura genesis"*) [[ -f $STATE/genesis.fails ]] && refuse genesis.fails || echo "Created UvmObjects/system." ;;
     *" /aura doctor") printf 'AURA_DATA  /data\n\nok    image\n' ;;
@@ -34,5 +36,6 @@ case $* in
 "inspect -f "*config_files*) cat "$STATE/files" ;;
 "ps -a "*) echo "c1 compose_aura_1 $(cat "$STATE/health")" ;;
 "network inspect "*) echo 127.0.0.9 ;;
+"volume ls "*project=compose*volume=arango1) cat "$STATE/arango" 2>/dev/null ;;
 "logs "*) echo "cannot open /data" ;;
 esac

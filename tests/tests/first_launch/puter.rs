@@ -82,7 +82,7 @@ pub fn no_docker() {
 }
 
 const SWITCH_ON: &str =
-    "Start Docker Desktop in Windows. Its Settings > Resources > WSL integration switch it on in here.";
+    "Start Docker Desktop in Windows, and in its Settings > Resources > WSL integration switch this on.";
 
 pub fn docker_does_not_answer() {
     const DOWN: &str =
@@ -312,6 +312,7 @@ pub fn arango_gets_its_secrets_and_is_kept() {
         names
     };
     assert_eq!(names(&checkout), ["arango_jwt_secret", "arango_root_password", "aura_api_token"]);
+    assert_eq!(checkout.run(&["down"]).code, Some(0));
     checkout.calls();
     let done = checkout.run(&[]);
     assert!(done.stdout.starts_with("Image of objects: ArangoDB.\n"), "{}", done.stdout);
