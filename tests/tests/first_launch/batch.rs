@@ -152,7 +152,7 @@ pub fn line_endings_are_kept() {
     assert_eq!(batch.matches('\n').count(), batch.matches("\r\n").count());
     assert!(!text("puter.sh").contains('\r'));
     let attributes = fs::read_to_string(root().join(".gitattributes")).expect("it is text");
-    for line in ["*.bat text eol=crlf", "*.sh text eol=lf"] {
+    for line in ["* text=auto eol=lf", "*.bat text eol=crlf"] {
         assert!(attributes.lines().any(|given| given == line), "{line}");
     }
 }
