@@ -15,7 +15,7 @@ use clap::Parser;
 struct Options {
     /// unix:/PATH; unix:/FOLDER/ for a socket of its own in a folder that sandboxes share; or http://HOST:PORT
     /// for a network that has nothing but its hosts in it
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Address,
     /// The folder with the compiled image, as `aura sandbox pack` writes it
     #[arg(long, value_name = "FOLDER", default_value = "/image")]
@@ -32,10 +32,6 @@ struct Options {
     /// Log as JSON lines
     #[arg(long)]
     json_log: bool,
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).ok_or_else(|| "use unix:/PATH, unix:/FOLDER/ or http://HOST:PORT".to_owned())
 }
 
 fn main() -> ExitCode {

@@ -18,6 +18,7 @@ mod mind;
 mod objects;
 mod parts;
 mod provenance;
+mod ready;
 mod regenerate;
 mod repl;
 mod replay;

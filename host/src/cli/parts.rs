@@ -162,13 +162,13 @@ impl Default for Steps {
 impl Progress for Steps {
     fn step(&self, name: &str) {
         let text = match name {
-            "snapshot" => "starting Python once and keeping the snapshot",
-            "compile" => "compiling Python for this machine",
+            "snapshot" => "starting Python once and keeping the snapshot (only this first time)",
+            "compile" => "compiling Python for this machine (only this first time)",
             other => other,
         };
         match &self.0 {
-            None => tell(&format!("{text} (only this first time)")),
-            Some(bar) => spin(bar, &format!("{text} (only this first time)")),
+            None => tell(text),
+            Some(bar) => spin(bar, text),
         }
     }
 

@@ -11,8 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
 use super::folder::DataFolder;
+use super::ready::Ready;
 use super::term::{count, print, tell};
-use super::{parts, watch};
+use super::{parts, ready, watch};
 use crate::api::{self, Api, Stopped, Token, Wall};
 use crate::config::{Config, LogFormat, authority, is_loopback};
 use crate::mind::Mind;
@@ -24,9 +25,6 @@ const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A sandbox that starts beside the server may compile Python first.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// What a server may take to say whether it is ready.
-const CHECK: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub struct Options {
@@ -101,12 +99,14 @@ pub async fn serve(config: Config, options: Options) -> Result<(), Failure> {
 
 /// For the health checks of containers, which have no other program for it.
 async fn check(config: &Config) -> Result<(), Failure> {
-    let url = format!("{}/readyz", config.url);
-    let away = |error: reqwest::Error| Failure::Unreachable(format!("No answer from {url}: {error}"));
-    let http = reqwest::Client::builder().timeout(CHECK).build().map_err(away)?;
-    match http.get(&url).send().await.map_err(away)?.status() {
-        status if status.is_success() => print(&format!("{} is ready.", config.url)),
-        status => Err(Failure::Failed(format!("{} is not ready ({status}).", config.url))),
+    let url = &config.url;
+    match ready::ask(url).await {
+        Ok(Ready { ready: true, .. }) => print(&format!("{url} is ready.")),
+        Ok(_) => Err(Failure::Failed(format!("{url} is not ready: `aura doctor` says why."))),
+        Err(error) => {
+            let why = error.without_url();
+            Err(Failure::Unreachable(format!("{url} does not say whether it is ready ({why}).")))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod facet;
 mod frames;
 mod http;
 mod layout;
+pub mod model;
 pub mod ollama;
 pub mod openai;
 pub mod persona;

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use super::frames::{Frames, Words};
 use super::http::Server;
+use super::model::is_same;
 use super::persona::Persona;
 use super::prompt::{self, Prompt, Role};
 use super::{Answer, Mandate, Mind, MindError, Said};
@@ -145,11 +146,7 @@ fn digest_of(tags: &Value, name: &str) -> Option<String> {
     valid.then(|| digest.to_owned())
 }
 
-/// Whether an entry of `/api/tags` is the model of that name; a name without a tag means `latest`.
+/// Whether an entry of `/api/tags` is the model of that name.
 fn is_model(entry: &Value, name: &str) -> bool {
-    let named = |key: &str| {
-        let known = entry[key].as_str().unwrap_or_default();
-        known == name || known.strip_suffix(":latest") == Some(name)
-    };
-    named("name") || named("model")
+    ["name", "model"].iter().any(|key| is_same(entry[key].as_str().unwrap_or_default(), name))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::facet::Facet;
-use super::ollama::library::is_same;
+use super::model::is_same;
 
 const GENESIS: &str = include_str!("../../../genesis/personas.toml");
 

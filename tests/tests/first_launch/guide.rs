@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use aura_tests::{Done, Reply, ScriptedMind, Server};
+use aura_tests::{Done, Instance, Reply, ScriptedMind, Server};
 use tempfile::TempDir;
 
 use super::checkout::{copy, root};
@@ -146,9 +146,15 @@ pub fn every_block_is_run_or_marked() {
         }
     }
     assert!(blocks.iter().filter(|block| block.is_run()).count() >= 8, "nearly nothing of it is run");
+}
+
+/// What the doctor looks at stands in the guide as the doctor says it.
+pub fn the_doctors_table_is_in_it() {
     let text = fs::read_to_string(root().join("genesis/GUIDE.md")).expect("the guide is there");
-    let doctor = (text.find("\n<!-- doctor -->\n"), text.find("\n<!-- /doctor -->\n"));
-    assert!(matches!(doctor, (Some(from), Some(to)) if from < to), "the place of the doctor's table");
+    let (_, rest) = text.split_once("\n<!-- doctor -->\n").expect("where it begins");
+    let (table, _) = rest.split_once("\n<!-- /doctor -->\n").expect("where it ends");
+    let doctor = Instance::new(&[]).run(&["doctor", "--explain", "--markdown"]);
+    assert_eq!(table.trim(), doctor.stdout.trim(), "put in what `aura doctor --explain --markdown` prints");
 }
 
 /// Each link to a file of this repository, and to a heading of the guide, leads somewhere.

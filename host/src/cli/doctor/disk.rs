@@ -10,7 +10,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::diagnosis::{Diagnosis, State};
 use super::fix::Fix;
 use super::machine::Machine;
-use super::mind::Wanted;
+use super::mind::{NO_PERSONAS, Wanted};
 use super::ollama::Ollama;
 use crate::cli::term::count;
 
@@ -68,15 +68,16 @@ pub fn cache(path: &Path) -> Diagnosis {
     };
     let found = format!("{shown} has {} free", HumanBytes(free));
     let drafts = stale_drafts(path);
-    if free >= LITTLE && !drafts.is_empty() {
-        let bytes = drafts.iter().filter_map(|draft| fs::metadata(draft).ok()).map(|draft| draft.len()).sum();
-        let number = count(drafts.len() as u64, "draft", "drafts");
-        let found =
-            format!("{found}; {number} of compiled images that nobody finishes, {}", HumanBytes(bytes));
-        let cure = "Remove them with `aura doctor --fix`.";
-        return Diagnosis::bad(State::Warn, CACHE, found, cure).with(Fix::RemoveDrafts);
+    if drafts.is_empty() {
+        return roomy(CACHE, free, found, cure);
     }
-    roomy(CACHE, free, found, cure)
+    let bytes = drafts.iter().filter_map(|draft| fs::metadata(draft).ok()).map(|draft| draft.len()).sum();
+    let number = count(drafts.len() as u64, "draft", "drafts");
+    let found = format!("{found}; {number} of compiled images that nobody finishes, {}", HumanBytes(bytes));
+    let state = roomy(CACHE, free, found.clone(), cure).state;
+    let state = if state == State::Ok { State::Warn } else { state };
+    let cure = "Remove them with `aura doctor --fix`.";
+    Diagnosis::bad(state, CACHE, found, cure).with(Fix::RemoveDrafts)
 }
 
 /// The folder of compiled images.
@@ -107,7 +108,13 @@ pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, wanted: 
     let Some(ollama) = ollama else {
         return Diagnosis::skipped(ROOM, "no Ollama on this machine answers");
     };
-    let mut missing: Vec<&str> = wanted.iter().map(|wanted| wanted.model.as_str()).collect();
+    if wanted.is_empty() {
+        return Diagnosis::skipped(ROOM, NO_PERSONAS);
+    }
+    if let Err(why) = &ollama.models {
+        return Diagnosis::skipped(ROOM, format!("Ollama does not list its models ({why})"));
+    }
+    let mut missing: Vec<&str> = wanted.iter().map(|wanted| wanted.pulled.as_str()).collect();
     missing.retain(|model| ollama.model(model).is_none());
     missing.sort_unstable();
     missing.dedup();

@@ -49,9 +49,10 @@ impl Fix {
             Self::RemoveDrafts => remove_drafts(&disk::images(&config.cache)),
             Self::RemoveSocket(socket) => {
                 // Somebody may have come to listen on it.
-                if isolates::is_left(socket) {
-                    fs::remove_file(socket).map_err(|error| cannot(socket, &error))?;
+                if !isolates::is_left(socket) {
+                    return Err(Failure::Failed(format!("{} is in use again", socket.display())));
                 }
+                fs::remove_file(socket).map_err(|error| cannot(socket, &error))?;
                 Ok(format!("removed {}", socket.display()))
             }
             Self::Compile => {

@@ -62,8 +62,7 @@ fn guest(config: &Config) -> Diagnosis {
                 None => "Run `cargo xtask guest`.",
             },
         ),
-        Err(LoadError::Exposed(folder)) => {
-            let error = LoadError::Exposed(folder);
+        Err(error @ LoadError::Exposed(_)) => {
             Diagnosis::bad(State::Fail, GUEST, format!("{shown} cannot be used"), error.to_string())
         }
         Err(error) => {
@@ -155,7 +154,7 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
             )
         });
     }
-    if first.is_none() && !sandboxes.is_empty() && found.iter().all(|one| one.state == State::Warn) {
+    if first.is_none() && found.iter().all(|one| one.state == State::Warn) {
         let cure = "Start one with `aura sandbox serve`.";
         found.push(Diagnosis::bad(State::Unreachable, SANDBOX, "none of them is there", cure));
     }

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 
 use super::diagnosis::{Diagnosis, State};
 use super::machine::Machine;
-use super::mind::Wanted;
+use super::mind::{NO_PERSONAS, Wanted};
 use super::ollama::{Loaded, Ollama};
 
 const NAME: &str = "memory";
@@ -21,6 +21,9 @@ pub fn look(machine: &Machine, gpu: Option<u64>, ollama: Option<&Ollama>, wanted
     let Some(ollama) = ollama else {
         return Diagnosis::skipped(NAME, format!("{there}; no Ollama on this machine needs them"));
     };
+    if wanted.is_empty() {
+        return Diagnosis::skipped(NAME, format!("{there}; {NO_PERSONAS}"));
+    }
     let mut needs: Vec<(&Wanted, u64)> = Vec::new();
     for wanted in wanted {
         let Some(model) = ollama.model(&wanted.model).filter(|model| model.size > 0) else { continue };
@@ -75,6 +78,7 @@ mod tests {
         let wanted = |persona: &str, is_steward| Wanted {
             persona: persona.to_owned(),
             model: format!("{}:7b", persona.to_lowercase()),
+            pulled: format!("{}:7b", persona.to_lowercase()),
             is_steward,
         };
         let (alfred, robin) = (wanted("ALFRED", true), wanted("ROBIN", false));

@@ -8,6 +8,8 @@ use super::diagnosis::{Diagnosis, State};
 use super::ollama::Ollama;
 use crate::cli::parts;
 use crate::config::Config;
+use crate::mind::model::is_same;
+use crate::mind::persona::Persona;
 use crate::mind::{MindError, MindKind};
 
 /// A mind that has to load its model first takes its time; a doctor need not wait for that.
@@ -19,22 +21,29 @@ const OLDEST: (u32, u32, u32) = (0, 5, 0);
 const VERSION: &str = "ollama-version";
 pub const NO_OLLAMA: &str = "AURA_MIND is not ollama";
 pub const SILENT: &str = "Ollama does not answer";
+pub const NO_PERSONAS: &str = "the personas cannot be read";
 
 /// A persona with its model.
 pub struct Wanted {
     pub persona: String,
     pub model: String,
+    /// What has to be pulled for it: the model itself, or that of which a facet is made.
+    pub pulled: String,
     pub is_steward: bool,
 }
 
-/// The models that are asked, the steward's first.
+/// The models that are asked, the steward's first; none if the personas cannot be read.
 pub fn wanted(config: &Config) -> Vec<Wanted> {
     let Ok(personas) = parts::personas(config) else { return Vec::new() };
     let steward = personas.steward();
-    let wanted = |persona: &crate::mind::persona::Persona, model: &str| Wanted {
-        persona: persona.name.clone(),
-        model: model.to_owned(),
-        is_steward: persona.name == steward.name,
+    let wanted = |persona: &Persona, model: &str| {
+        let facet = personas.facets().iter().find(|facet| is_same(&facet.name, model));
+        Wanted {
+            persona: persona.name.clone(),
+            model: model.to_owned(),
+            pulled: facet.map_or(model, |facet| personas.of(facet).model.as_str()).to_owned(),
+            is_steward: persona.name == steward.name,
+        }
     };
     if let Some(model) = &config.mind.model {
         return vec![wanted(steward, model)];
@@ -100,19 +109,26 @@ fn number(version: &str) -> Option<(u32, u32, u32)> {
 }
 
 /// Whether each persona's model is there and whole.
-pub async fn models(config: &Config, ollama: Option<&Ollama>) -> Vec<Diagnosis> {
-    let why = match (config.mind.kind, ollama) {
-        (MindKind::Ollama, Some(ollama)) => {
-            let mut found = Vec::new();
-            for wanted in wanted(config) {
-                found.push(model(ollama, &wanted).await);
-            }
-            return found;
+pub async fn models(config: &Config, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Vec<Diagnosis> {
+    let first = wanted.first().map_or_else(|| "model-alfred".to_owned(), name);
+    let skipped = |why: &str| vec![Diagnosis::skipped(first.clone(), why)];
+    match (config.mind.kind, ollama.map(|ollama| (ollama, &ollama.models))) {
+        _ if wanted.is_empty() => skipped(NO_PERSONAS),
+        (MindKind::OpenAi, _) => skipped("AURA_MIND is openai: its server knows its models"),
+        (MindKind::Ollama, None) => skipped(SILENT),
+        (MindKind::Ollama, Some((ollama, Err(why)))) => {
+            let found = format!("Ollama at {} does not list its models ({why})", ollama.shown());
+            let cure = "Look into Ollama's log, or set OLLAMA_HOST to where it is.";
+            vec![Diagnosis::bad(State::Fail, first, found, cure)]
         }
-        (MindKind::Ollama, None) => SILENT,
-        (MindKind::OpenAi, _) => "AURA_MIND is openai: its server knows its models",
-    };
-    wanted(config).iter().take(1).map(|wanted| Diagnosis::skipped(name(wanted), why)).collect()
+        (MindKind::Ollama, Some((ollama, Ok(_)))) => {
+            let mut found = Vec::new();
+            for wanted in wanted {
+                found.push(model(ollama, wanted).await);
+            }
+            found
+        }
+    }
 }
 
 fn name(wanted: &Wanted) -> String {
@@ -120,16 +136,16 @@ fn name(wanted: &Wanted) -> String {
 }
 
 async fn model(ollama: &Ollama, wanted: &Wanted) -> Diagnosis {
-    let Wanted { persona, model, is_steward } = wanted;
+    let Wanted { persona, model, pulled, is_steward } = wanted;
     let Some(there) = ollama.model(model) else {
         let state = if *is_steward { State::Fail } else { State::Warn };
         let found = format!("{persona} has no model: {model} is not in Ollama");
-        return Diagnosis::bad(
-            state,
-            name(wanted),
-            found,
-            format!("Run `aura genesis`, or `ollama pull {model}`."),
-        );
+        let cure = if pulled == model {
+            format!("Run `aura genesis`, or `ollama pull {model}`.")
+        } else {
+            "Run `aura genesis`.".to_owned()
+        };
+        return Diagnosis::bad(state, name(wanted), found, cure);
     };
     match ollama.read(&there.name).await {
         Ok(()) => {
@@ -140,7 +156,7 @@ async fn model(ollama: &Ollama, wanted: &Wanted) -> Diagnosis {
             State::Fail,
             name(wanted),
             format!("{persona}: {model} is in Ollama, but cannot be read ({why})"),
-            format!("Run `ollama pull {model}`: it loads what is missing or damaged."),
+            format!("Run `ollama pull {pulled}`: it loads what is missing or damaged."),
         ),
     }
 }

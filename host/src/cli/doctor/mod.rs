@@ -173,7 +173,7 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
         (MindKind::Ollama, None) => vec![Diagnosis::skipped("gpu-used", mind::SILENT)],
         (MindKind::OpenAi, None) => vec![Diagnosis::skipped("gpu-used", mind::NO_OLLAMA)],
     });
-    checks.extend(mind::models(config, ollama).await);
+    checks.extend(mind::models(config, ollama, &wanted).await);
     checks
 }
 

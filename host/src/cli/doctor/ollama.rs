@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::http::Service;
+use crate::mind::model::is_same;
 use crate::object::Timestamp;
 
 /// Characters of a name that are shown.
@@ -13,7 +14,8 @@ const QUOTE: usize = 100;
 pub struct Ollama {
     service: Service,
     pub version: String,
-    pub models: Vec<Model>,
+    /// `Err`: what came in place of a list.
+    pub models: Result<Vec<Model>, String>,
     pub loaded: Vec<Loaded>,
     /// What its clock said, and this machine's at that moment.
     pub times: Option<(Timestamp, Timestamp)>,
@@ -46,8 +48,15 @@ impl Ollama {
         let answer = service.get("/api/version").await.filter(|answer| answer.status == 200)?;
         let times = answer.time.map(|theirs| (theirs, Timestamp::now()));
         let version = quoted(answer.body["version"].as_str().unwrap_or("of unknown version"));
-        let models: Vec<Model> = list(service.get("/api/tags").await.map(|answer| answer.body));
-        let mut loaded: Vec<Loaded> = list(service.get("/api/ps").await.map(|answer| answer.body));
+        let models = match service.get("/api/tags").await {
+            None => Err("no answer".to_owned()),
+            Some(answer) if answer.status == 200 => {
+                list(answer.body).ok_or_else(|| "an answer without a list".to_owned())
+            }
+            Some(answer) => Err(format!("HTTP {}", answer.status)),
+        };
+        let loaded = service.get("/api/ps").await.and_then(|answer| list(answer.body));
+        let mut loaded: Vec<Loaded> = loaded.unwrap_or_default();
         for model in &mut loaded {
             model.name = quoted(&model.name);
         }
@@ -58,11 +67,9 @@ impl Ollama {
         self.service.shown()
     }
 
-    /// The model of that name; a name without a tag means `latest`.
+    /// The model of that name, if it is listed.
     pub fn model(&self, name: &str) -> Option<&Model> {
-        self.models
-            .iter()
-            .find(|model| model.name == name || model.name.strip_suffix(":latest") == Some(name))
+        self.models.iter().flatten().find(|model| is_same(&model.name, name))
     }
 
     /// Has the server read a model's files. `Err`: what it says of them.
@@ -81,13 +88,9 @@ impl Ollama {
 }
 
 /// What stands under `models`, as far as it can be read.
-fn list<T: DeserializeOwned>(body: Option<Value>) -> Vec<T> {
-    let models = body.and_then(|mut body| match body["models"].take() {
-        Value::Array(models) => Some(models),
-        _ => None,
-    });
-    let models = models.unwrap_or_default().into_iter();
-    models.filter_map(|model| serde_json::from_value(model).ok()).collect()
+fn list<T: DeserializeOwned>(mut body: Value) -> Option<Vec<T>> {
+    let Value::Array(models) = body["models"].take() else { return None };
+    Some(models.into_iter().filter_map(|model| serde_json::from_value(model).ok()).collect())
 }
 
 /// Text from outside, fit for one line.

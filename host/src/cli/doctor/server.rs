@@ -1,36 +1,10 @@
 //! The servers of the data folder.
 
-use std::time::Duration;
-
-use serde::Deserialize;
-
 use super::diagnosis::{Diagnosis, State};
 use crate::cli::folder::{DataFolder, Word};
+use crate::cli::ready::{Ready, ask};
 
 const NAME: &str = "server";
-
-/// What a server that looks at its parts may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Deserialize)]
-struct Ready {
-    ready: bool,
-    store: Dependency,
-    sandbox: Dependency,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    state: String,
-    /// Not told by a server that has a token.
-    detail: Option<String>,
-}
-
-impl Dependency {
-    fn told(self) -> String {
-        self.detail.unwrap_or(self.state)
-    }
-}
 
 /// Who serves the folder, and how they are.
 pub async fn look(folder: &DataFolder) -> Vec<Diagnosis> {
@@ -70,10 +44,4 @@ async fn server(Word { place, url }: &Word) -> Diagnosis {
             "Look into its log, or stop it and start it again.",
         ),
     }
-}
-
-/// A server of this folder is on this machine, whatever proxy is set.
-async fn ask(url: &str) -> reqwest::Result<Ready> {
-    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-    http.get(format!("{url}/readyz")).send().await?.json().await
 }

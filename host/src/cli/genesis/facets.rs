@@ -10,7 +10,8 @@ use super::meter::Meter;
 use super::plan::{Plan, Wanted};
 use super::{Outcome, State, Teller, models};
 use crate::cli::failure::Failure;
-use crate::mind::ollama::library::{Library, LibraryError, is_same};
+use crate::mind::model::is_same;
+use crate::mind::ollama::library::{Library, LibraryError};
 use crate::mind::ollama::shown::{Shown, values};
 
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::mind::facet::Facet;
-use crate::mind::ollama::library::is_same;
+use crate::mind::model::is_same;
 use crate::mind::persona::{Persona, Personas};
 
 pub struct Plan<'a> {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::serve::address;
 use crate::cli::failure::Failure;
 use crate::cli::term::{print, tell};
 use crate::cli::{parts, start_log_as};
@@ -16,7 +15,7 @@ use crate::sandbox::wasm::{Silent, WasmSandbox};
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Args)]
 pub struct Options {
-    #[arg(long, value_parser = address)]
+    #[arg(long)]
     listen: Address,
     #[arg(long)]
     guest: PathBuf,

@@ -18,7 +18,7 @@ use crate::sandbox::wasm::find;
 #[derive(Args)]
 pub struct Options {
     /// unix:/PATH, unix:/FOLDER/ or http://127.0.0.1:PORT [EXECUTION_SANDBOX_URL, unix:AURA_DATA/sandbox.sock]
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<Address>,
     /// Let the group of the socket's file connect too
     #[arg(long)]
@@ -29,10 +29,6 @@ pub struct Options {
     /// Do not start where the kernel offers less than all of the confinement
     #[arg(long)]
     require_confinement: bool,
-}
-
-pub fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text).ok_or_else(|| "use unix:/PATH, unix:/FOLDER/ or http://HOST:PORT".to_owned())
 }
 
 pub async fn serve(config: &Config, options: Options) -> Result<(), Failure> {

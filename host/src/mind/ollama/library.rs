@@ -16,6 +16,7 @@ use super::shown::Shown;
 use crate::mind::MindError;
 use crate::mind::frames::{Frames, MAX_FRAME_BYTES};
 use crate::mind::http::{Server, bounded, quote};
+use crate::mind::model::is_same;
 
 const CURE: &str = "start Ollama and run `aura genesis` again";
 
@@ -239,12 +240,6 @@ impl Models {
         };
         self.0.iter().any(named)
     }
-}
-
-/// Whether two names are of one model: letters' case does not matter, and no tag means `latest`.
-pub fn is_same(one: &str, other: &str) -> bool {
-    let untagged = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_ascii_lowercase();
-    untagged(one) == untagged(other)
 }
 
 fn blob(digest: &str) -> String {

@@ -22,7 +22,7 @@ pub const EPOCH_MS: u64 = 10;
 /// Core instances and tables that one component instance has at most: the guest and its adapters.
 const PARTS: u32 = 8;
 
-/// What every 64-bit x86 processor since 2013 has, and what code for this machine alone would use as well.
+/// The level x86-64-v3, which most processors since 2013 have.
 #[cfg(feature = "full")]
 const X86_64_V3: [&str; 11] = [
     "has_sse3",

@@ -34,6 +34,8 @@ pub enum LoadError {
     Exposed(String),
     #[error("the compiled guest {0} is damaged: make the container image again")]
     DamagedImage(String),
+    #[error("the compiled guest cannot be read: {0}")]
+    NoImage(String),
     #[error("the guest cannot be made ready: {0:#}")]
     Guest(wasmtime::Error),
 }

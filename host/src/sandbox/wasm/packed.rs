@@ -35,7 +35,7 @@ pub fn load(engine: &Engine, folder: &Path) -> Result<(Image, Digest), LoadError
 }
 
 fn missing(error: &io::Error, folder: &Path, name: &str) -> LoadError {
-    LoadError::Cache(io::Error::new(error.kind(), format!("{}/{name}: {error}", folder.display())))
+    LoadError::NoImage(format!("{}: {error}", folder.join(name).display()))
 }
 
 /// Writes the guest, prepared by the policy and compiled for all machines of this kind, into the folder. Made of the
@@ -50,9 +50,9 @@ pub fn pack(
     use super::{cache, engine, snapshot};
 
     let (wasm, guest) = cache::read(guest)?;
-    progress.step("snapshot");
+    progress.step("starting Python once and keeping the snapshot");
     let snapshot = snapshot::snapshot(&engine::engine(1)?, &wasm, policy)?;
-    progress.step("compile");
+    progress.step("compiling Python for all machines of this kind");
     let code = engine::portable()?.precompile_component(&snapshot)?;
     progress.done();
     let manifest = Manifest { guest, configuration: engine::digest(policy), code: Digest::of(&code) };
