@@ -10,6 +10,7 @@ use aura::sandbox::wasm::WasmSandbox;
 use clap::Parser;
 
 /// Serves isolates on a socket, confined to that.
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Parser)]
 #[command(name = "aura-sandbox", version, max_term_width = 100)]
 struct Options {

@@ -2,11 +2,9 @@
 
 mod bill;
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -15,6 +13,9 @@ use crate::workspace::{Workspace, capture, is_program, run, say};
 use crate::{guest, prerequisites, remap};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whom the programs in the containers run as: nobody that the machine knows.
+const USER: &str = "65532";
 
 /// What a container engine is asked by.
 pub struct Engine(&'static str);
@@ -72,24 +73,21 @@ pub fn make(workspace: &Workspace, engine: &Engine) -> Result<[String; 2]> {
     let (aura, sandbox) = (program(workspace, "aura")?, program(workspace, "aura-sandbox")?);
 
     let context = empty(&contexts.join("sandbox"))?;
-    let image = context.join("image");
+    let files = empty(&context.join("files"))?;
+    let image = files.join("image");
     run(Command::new(&aura).env("AURA_CACHE", &workspace.cache).args(["sandbox", "pack"]).arg(&image))?;
     let manifest: Value = serde_json::from_slice(&fs::read(image.join("python.json"))?)?;
     let digest = |name: &str| manifest[name].as_str().unwrap_or_default().to_owned();
-    for file in ["python.cwasm", "python.json"] {
-        settle(&image.join(file), 0o644)?;
-    }
-    settle(&image, 0o755)?;
-    put(&sandbox, &context.join("aura-sandbox"))?;
-    folder(&context.join("run"))?;
+    fs::copy(&sandbox, files.join("aura-sandbox"))?;
+    gather(&context, &["aura-sandbox", "image", "--no-recursion", "run"], &["run/aura"])?;
     let labels = [("GUEST", digest("guest")), ("CONFIGURATION", digest("configuration"))];
     let sandbox = docker_build(workspace, engine, "aura-sandbox", "sandbox-image", &context, &labels)?;
     bill::write(workspace, "aura-sandbox", true, &contexts.join("aura-sandbox.cdx.json"))?;
 
     let context = empty(&contexts.join("aura"))?;
-    put(&aura, &context.join("aura"))?;
-    folder(&context.join("run"))?;
-    folder(&context.join("data"))?;
+    let files = empty(&context.join("files"))?;
+    fs::copy(&aura, files.join("aura"))?;
+    gather(&context, &["aura", "--no-recursion", "run"], &["data", "run/aura"])?;
     let aura = docker_build(workspace, engine, "aura", "compose/host", &context, &[])?;
     bill::write(workspace, "aura", false, &contexts.join("aura.cdx.json"))?;
     say(&format!("what is in them is listed in {}/*.cdx.json (CycloneDX)", contexts.display()));
@@ -138,7 +136,6 @@ fn docker_build(
     context: &Path,
     more: &[(&str, String)],
 ) -> Result<String> {
-    settle(context, 0o755)?;
     let tag = format!("{name}:{VERSION}");
     say(&format!("container image {tag}"));
     let mut build = engine.command();
@@ -169,20 +166,23 @@ fn empty(folder: &Path) -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-fn put(program: &Path, at: &Path) -> Result<()> {
-    fs::copy(program, at)?;
-    settle(at, 0o755)
-}
-
-/// A folder that is closed to others.
-fn folder(path: &Path) -> Result<()> {
-    fs::create_dir(path)?;
-    settle(path, 0o770)
-}
-
-/// Makes what is not in the content the same every time.
-fn settle(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    File::open(path)?.set_modified(SystemTime::UNIX_EPOCH)?;
+/// Puts all files of an image into one archive, which is the same bytes whenever they are: `files`, which nobody may
+/// change, and `folders` of the user whom the programs run as, closed to others.
+fn gather(context: &Path, files: &[&str], folders: &[&str]) -> Result<()> {
+    let (root, archive) = (context.join("files"), context.join("files.tar"));
+    for folder in folders {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    let tar = |action: &str, owner: &str, mode: &str, names: &[&str]| {
+        let mut tar = Command::new("tar");
+        tar.arg("--directory").arg(&root).arg("--file").arg(&archive).arg(action);
+        tar.args(["--sort=name", "--mtime=@0", "--numeric-owner", "--format=gnu"]);
+        run(tar
+            .args([format!("--owner={owner}"), format!("--group={owner}"), format!("--mode={mode}")])
+            .args(names))
+    };
+    tar("--create", "0", "u=rwX,go=rX", files)?;
+    tar("--append", USER, "ug=rwx,o=", folders)?;
+    fs::remove_dir_all(root)?;
     Ok(())
 }

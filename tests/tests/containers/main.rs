@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use self::stack::{Stack, docker, inspect, is_possible, process, root};
+use self::stack::{Stack, TOKEN, docker, inspect, is_possible, process, root};
 
 const SANDBOX: &str = concat!("aura-sandbox:", env!("CARGO_PKG_VERSION"));
 const CONFINED: &str = "confined by limits, no privileges, Landlock, seccomp";
@@ -91,7 +91,8 @@ fn methods_run_in_the_sandbox() {
     let checks = report["checks"].as_array().expect("checks");
     let sandboxes = checks.iter().filter(|check| check["what"] == "sandbox");
     let found: Vec<_> = sandboxes.map(|check| check["found"].as_str().unwrap_or_default()).collect();
-    let ready = |place| format!("unix:/run/aura/{place}.sock is ready, {CONFINED}");
+    let guest = inspect(SANDBOX)["Config"]["Labels"]["aura.guest"].as_str().unwrap_or_default().to_owned();
+    let ready = |place| format!("unix:/run/aura/{place}.sock is ready, {CONFINED}; guest SHA-256 {guest}");
     assert_eq!(found, [ready(0), ready(1)]);
 }
 
@@ -154,8 +155,7 @@ fn ended(stack: &Stack, path: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let token = "a token of sixteen and more";
-        let asked = http.get(&url).bearer_auth(token).header("prefer", "wait=60").send().await;
+        let asked = http.get(&url).bearer_auth(TOKEN).header("prefer", "wait=60").send().await;
         let text = asked.expect("it answers").text().await.expect("text");
         serde_json::from_str(&text).expect("JSON")
     })

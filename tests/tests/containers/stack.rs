@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// Far beyond what anything here takes: reaching it is a hang.
 const PATIENCE: Duration = Duration::from_mins(3);
 
+/// What the server asks for.
+pub const TOKEN: &str = "a-token-of-sixteen-and-more";
+
 /// Set by `cargo xtask test` when it has made the images.
 const VARIABLE: &str = "AURA_TEST_IMAGES";
 
@@ -79,7 +82,7 @@ impl Stack {
         }
         let secrets = compose.join("secrets");
         fs::create_dir(&secrets).expect("a folder");
-        fs::write(secrets.join("aura_api_token"), "a token of sixteen and more\n").expect("a file");
+        fs::write(secrets.join("aura_api_token"), format!("{TOKEN}\n")).expect("a file");
         // As .env.example says: a closed folder of open files.
         fs::set_permissions(&secrets, fs::Permissions::from_mode(0o700)).expect("it is ours");
         Self { name, folder, files: vec!["compose.yaml".to_owned()] }

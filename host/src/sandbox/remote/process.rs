@@ -1,17 +1,17 @@
 //! The process in which isolates are served. It takes what it needs from the file system, gives up everything else for
 //! good, and only then starts threads and accepts connections.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 use thiserror::Error;
 
@@ -86,6 +86,7 @@ impl Process {
 pub fn stopped(calls: usize) -> String {
     match calls {
         0 => "The sandbox stopped.".to_owned(),
+        1 => "The sandbox stopped; a call was not done.".to_owned(),
         calls => format!("The sandbox stopped; {calls} calls were not done."),
     }
 }
@@ -103,14 +104,19 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
         }
         Address::Folder(folder) => {
             // Of two that start at once each gets a place of its own.
-            let lock = File::create(folder.join("lock")).map_err(cannot)?;
+            let lock = plain().create(true).truncate(false).open(folder.join("lock")).map_err(cannot)?;
             lock.lock().map_err(cannot)?;
             for place in address.places() {
                 let Address::Unix(path) = &place else { continue };
-                if !give_way(path)? {
+                // What cannot be had is left to whoever has it.
+                if !give_way(path).unwrap_or_else(|why| {
+                    tracing::warn!("a place is passed over: {why}");
+                    false
+                }) {
                     continue;
                 }
-                fs::write(owner(path), this_machine()).map_err(cannot)?;
+                let owner = plain().create(true).truncate(true).open(owner(path)).map_err(cannot)?;
+                (&owner).write_all(&this_machine()).map_err(cannot)?;
                 return Ok((Listener::Unix(bind(path, group).map_err(cannot)?), place));
             }
             Err(ProcessError::Failed(format!("{PLACES} sandboxes listen in {} already.", folder.display())))
@@ -122,6 +128,14 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
             Ok((Listener::Tcp(listener), at))
         }
     }
+}
+
+/// To write to a file of a folder that others write to as well: through no link, and without waiting for anybody.
+fn plain() -> OpenOptions {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(flags.bits().cast_signed());
+    options
 }
 
 fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
