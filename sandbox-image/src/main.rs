@@ -41,9 +41,9 @@ fn main() -> ExitCode {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
     let log = log.with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
     if options.json_log {
-        log.json().init()
+        log.json().init();
     } else {
-        log.init()
+        log.init();
     }
     match if options.check { check(&options.listen) } else { serve(options) } {
         Ok(text) => {

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use self::stack::{Stack, TOKEN, docker, inspect, is_possible, process, root};
+use self::stack::{Stack, TOKEN, docker, inspect, is_possible, process, root, until};
 
 const SANDBOX: &str = concat!("aura-sandbox:", env!("CARGO_PKG_VERSION"));
 const CONFINED: &str = "confined by limits, no privileges, Landlock, seccomp";
@@ -111,10 +111,10 @@ fn a_sandbox_is_killed() {
     let before = cpu_time(first);
     let told = stack.aura(&["send", "--no-wait", "UvmObjects/system", "slow"], "").ok();
     let id = told.trim().to_owned();
-    stack.until("the method runs", || cpu_time(first) > before + 30);
+    until("the method runs", || cpu_time(first) > before + 30);
     // Docker starts again what ended by itself, but not what it was told to kill.
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("it runs");
-    stack.until("the sandbox is back", || {
+    until("the sandbox is back", || {
         let state = &inspect(&sandbox)["State"];
         state["Running"] == true && state["Pid"] != first && state["Health"]["Status"] == "healthy"
     });
@@ -134,7 +134,7 @@ fn the_server_is_killed() {
     let server = stack.containers("aura").remove(0);
     let first = process(&server);
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("it runs");
-    stack.until("the server is back", || {
+    until("the server is back", || {
         let state = &inspect(&server)["State"];
         state["Pid"] != first && state["Health"]["Status"] == "healthy"
     });

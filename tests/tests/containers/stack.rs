@@ -131,7 +131,7 @@ impl Stack {
     pub fn up(&self, more: &[&str]) {
         self.compose(&[&["up", "--detach"], more].concat()).ok();
         let server = self.containers("aura").remove(0);
-        self.until("the server is healthy", || inspect(&server)["State"]["Health"]["Status"] == "healthy");
+        until("the server is healthy", || inspect(&server)["State"]["Health"]["Status"] == "healthy");
     }
 
     /// The ids of a service's containers.
@@ -153,15 +153,6 @@ impl Stack {
         let told = self.aura(&["send", "--json", "UvmObjects/system", method], "");
         serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{}\n{}", told.stdout, told.stderr))
     }
-
-    #[track_caller]
-    pub fn until(&self, what: &str, mut is: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !is() {
-            assert!(begun.elapsed() < PATIENCE, "not so: {what}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
 }
 
 impl Drop for Stack {
@@ -178,4 +169,14 @@ impl Drop for Stack {
 pub fn process(container: &str) -> i32 {
     let id = inspect(container)["State"]["Pid"].as_i64().expect("a number");
     i32::try_from(id).expect("the id of a process")
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < PATIENCE, "not so: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
