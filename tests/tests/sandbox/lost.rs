@@ -1,5 +1,7 @@
 //! Sandboxes that die, hang and come back, while a server makes use of them.
 
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use aura_tests::{Client, Instance, Record, SandboxProcess, ScriptedMind, Server};
@@ -225,4 +227,30 @@ async fn sandboxes_of_a_folder_are_found_as_they_come_and_go() {
     let error = server.client().message(&message).await.error.expect("it fails");
     let text = format!("no sandbox can be used: no sandbox listens in {url}");
     assert_eq!((error.kind.as_str(), error.message), ("SandboxUnavailable", text));
+}
+
+/// Places that others keep in ways of their own: one that lets all wait, a link to elsewhere, a file.
+#[tokio::test]
+async fn a_sandbox_passes_over_what_is_not_its_own_in_a_folder() {
+    let instance = Instance::new(&[]);
+    let folder = instance.folder().join("sandboxes");
+    std::fs::create_dir(&folder).expect("a folder");
+    let hung = UnixListener::bind(folder.join("0.sock")).expect("a socket");
+    // SAFETY: the descriptor is that of a socket that listens.
+    assert_eq!(unsafe { libc::listen(hung.as_raw_fd(), 0) }, 0);
+    let _waiting = UnixStream::connect(folder.join("0.sock")).expect("one may wait");
+    std::fs::write(folder.join("1.sock"), "a file").expect("a file");
+    let sandbox = SandboxProcess::start_at(&instance, &format!("unix:{}/", folder.display()));
+    assert_eq!(sandbox.url(), format!("unix:{}/2.sock", folder.display()));
+    sandbox.kill();
+
+    let elsewhere = instance.folder().join("elsewhere");
+    std::fs::remove_file(folder.join("lock")).expect("it was made");
+    std::os::unix::fs::symlink(&elsewhere, folder.join("lock")).expect("a link");
+    let listen = format!("unix:{}/", folder.display());
+    let refused = instance.run(&["sandbox", "serve", "--listen", &listen]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let text = format!("error: Cannot listen on {listen}: Too many levels of symbolic links (os error 40)\n");
+    assert!(refused.stderr.ends_with(&text), "{}", refused.stderr);
+    assert!(!elsewhere.exists());
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::diagnosis::{Diagnosis, State};
 use super::fix::Fix;
@@ -13,6 +13,9 @@ use crate::cli::parts;
 use crate::config::Config;
 use crate::sandbox::remote::{Address, greet};
 use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
+
+/// What a sandbox that listens may take to show it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 const GUEST: &str = "guest";
 const KERNEL: &str = "kernel";
@@ -109,7 +112,8 @@ fn left(socket: &Path) -> Diagnosis {
 /// Whether it is a socket that nobody listens on.
 pub fn is_left(socket: &Path) -> bool {
     let is_socket = fs::symlink_metadata(socket).is_ok_and(|seen| seen.file_type().is_socket());
-    is_socket && UnixStream::connect(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    let connected = || Address::Unix(socket.to_owned()).connect(PATIENCE);
+    is_socket && connected().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,9 @@ use crate::sandbox::wasm::{LoadError, WasmSandbox};
 const FILES: u64 = 32;
 /// What calls may take to end when the sandbox stops.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a sandbox that listens may take to show it.
+const LISTENING: Duration = Duration::from_secs(2);
 
 /// What decides how a process serves isolates.
 pub struct Process {
@@ -159,13 +162,15 @@ fn give_way(path: &Path) -> Result<bool, ProcessError> {
         let text = format!("{} is there already, and is no socket.", path.display());
         return Err(ProcessError::Failed(text));
     }
-    match UnixStream::connect(path) {
+    match Address::Unix(path.to_owned()).connect(LISTENING) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             let removed = fs::remove_file(path).map(|()| true);
             removed.map_err(|error| {
                 ProcessError::Failed(format!("{} cannot be removed: {error}", path.display()))
             })
         }
+        // It lets those who come wait.
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(ProcessError::Failed(format!("{}: {error}", path.display()))),
         Ok(_) => Ok(false),
     }
