@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use aura_tests::Server;
 
-use super::{Wire, own_address, status};
+use super::{Wire, own_address, said, status};
 use crate::api::NOWHERE;
 
 const TOKEN: (&str, &str) = ("AURA_API_TOKEN", "open-sesame");
@@ -89,4 +89,32 @@ fn one_client_cannot_take_all_connections() {
             break;
         }
     }
+}
+
+#[test]
+fn listening_to_events_leaves_connections_for_others() {
+    let server = Server::start_with(&[NOWHERE]);
+    let listen = || {
+        let mut wire = Wire::to(&server);
+        wire.say("GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let mut start = [0; 12];
+        wire.0.read_exact(&mut start).expect("an answer");
+        (wire, String::from_utf8_lossy(&start).into_owned())
+    };
+    let mut held = Vec::new();
+    for _ in 0..256 {
+        let (wire, start) = listen();
+        assert_eq!(status(&start), "200");
+        held.push(wire);
+    }
+    let refused = said(&server, "GET /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    assert_eq!(status(&refused), "503", "{refused}");
+    for expected in
+        [r#""kind":"Busy""#, r#""detail":"256 clients listen to events already: try again later""#]
+    {
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert_eq!(status(&said(&server, ASK)), "200", "other requests are answered");
+    drop(held);
+    while status(&listen().1) != "200" {}
 }
