@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::compiler::Mode;
+use rustpython_vm::frozen::FrozenLib;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{Context, Interpreter, PyResult, Settings, VirtualMachine};
 
@@ -15,6 +16,12 @@ thread_local! {
 
 /// Stand-ins for what has no meaning without an operating system, and the seeding of what is random.
 const PRELUDE: &str = include_str!("prelude.py");
+
+/// The part of Python's library that `library.txt` names.
+const LIBRARY: &FrozenLib = FrozenLib::from_ref(include_bytes!(concat!(env!("OUT_DIR"), "/library")));
+
+/// Modules that functions and codecs of the library import.
+const LATER: [&str; 5] = ["_ast_unparse", "_pycodecs", "_strptime", "quopri", "stringprep"];
 
 /// How tracebacks call the prelude's file.
 pub const PRELUDE_FILE: &str = "<prelude>";
@@ -55,7 +62,7 @@ fn build() -> Interpreter {
         .add_native_modules(&rustpython_stdlib::stdlib_module_defs(context))
         .add_native_module(receiver::module_def(context))
         .add_native_module(guard::module_def(context))
-        .add_frozen_modules(rustpython_pylib::FROZEN_STDLIB)
+        .add_frozen_modules(LIBRARY)
         .build()
 }
 
@@ -65,11 +72,11 @@ fn prepare(vm: &VirtualMachine) -> Vec<String> {
         Ok(scope) => scope.globals,
         Err(error) => return vec![shown(&error, vm)],
     };
-    // All that methods may import is imported now, so that no method pays for it; of what they do not see,
-    // `strptime` imports a module when it is first used.
+    // All that methods may import is imported now, so that no method pays for it, and what that imports when it is
+    // first used.
     let steps: [&dyn Fn() -> PyResult<()>; 5] = [
         &|| namespace::init(&guarded, vm),
-        &|| vm.import("_strptime", 0).map(drop),
+        &|| LATER.into_iter().try_for_each(|module| vm.import(module, 0).map(drop)),
         &|| run::find_generator(vm),
         &|| guard::guard_formats(vm),
         &|| {

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// What the guest is made of, relative to the root of the checkout.
-pub const INPUTS: [&str; 6] = [
+pub const INPUTS: [&str; 8] = [
     "guest-python/.cargo",
     "guest-python/Cargo.toml",
     "guest-python/Cargo.lock",
+    "guest-python/build.rs",
+    "guest-python/library.txt",
     "guest-python/src",
     "wit",
     "xtask/src/remap.rs",

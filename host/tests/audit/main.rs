@@ -87,3 +87,27 @@ fn no_attribute_leads_out_of_the_policy() {
     assert!(seen > 1_000, "the walk saw only {seen} values");
     assert_eq!(reached, Vec::<String>::new());
 }
+
+/// Not even for who gets at Python's own `import` is there more of the library than `library.txt` says, and that is
+/// no more than is imported when Python starts; but for codecs, of which there are too many.
+#[test]
+fn the_guest_has_the_library_that_methods_need_and_no_more() {
+    let library = include_str!("../../../guest-python/library.txt").lines();
+    let needed: Vec<&str> = library.filter(|line| !line.starts_with('#') && !line.ends_with('*')).collect();
+    let others = ["asyncio", "ctypes", "multiprocessing", "pickle", "runpy", "shutil", "socket", "subprocess"];
+    let body = "
+from json import dumps
+real = dumps.__globals__['__builtins__']
+real = real if isinstance(real, dict) else real.__dict__
+modules = real['__import__']('sys').modules
+def is_there(name):
+    try:
+        return bool(real['__import__'](name))
+    except ModuleNotFoundError:
+        return False
+return [[name for name in args[0] if name not in modules], [name for name in args[1] if is_there(name)]]
+";
+    let run = SANDBOX.run(&call(body, &json!([needed, others])), &mut Nobody);
+    let Outcome::Returned { result, .. } = run.outcome else { panic!("{:?}", run.outcome) };
+    assert_eq!(result.get(), "[[],[]]", "what nothing imports, and what should not be there");
+}

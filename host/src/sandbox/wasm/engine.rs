@@ -89,8 +89,9 @@ fn config(isolates: u32) -> wasmtime::Result<Config> {
         .wasm_threads(false)
         .wasm_backtrace_max_frames(None)
         .memory_init_cow(true)
-        // Where traps happen in native code is never shown.
-        .generate_address_map(false);
+        // Where traps happen in native code is never shown, and no debugger looks.
+        .generate_address_map(false)
+        .native_unwind_info(false);
     // Said to the compiler only; what has none takes the code as it is, if the rest fits.
     #[cfg(feature = "full")]
     config.cranelift_nan_canonicalization(true);
