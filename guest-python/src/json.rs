@@ -9,6 +9,8 @@ use malachite_bigint::BigInt;
 use rustpython_vm::builtins::{PyDict, PyDictRef, PyFloat, PyInt, PyList, PyStr, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyRef, VirtualMachine, literal};
 
+use crate::receiver;
+
 /// How deep lists and dicts may be nested; the host has the same limit.
 const MAX_DEPTH: usize = 100;
 
@@ -258,7 +260,8 @@ impl Writer<'_> {
         if let Some(dict) = value.downcast_ref::<PyDict>() {
             return self.object(dict.to_owned(), depth);
         }
-        Err(format!("a value of type '{}' is not JSON", value.class().name()))
+        Err(receiver::missing(value, self.vm)
+            .unwrap_or_else(|| format!("a value of type '{}' is not JSON", value.class().name())))
     }
 
     /// Writes None, a bool or a number; `false` for everything else.

@@ -40,9 +40,10 @@ pub const DICT: &str = "__vars__";
 pub const TYPE: &str = "__type__";
 pub const NAME: &str = "__settable__";
 /// What the prelude has a version of for methods, under the same name.
-const GUARDED: [(&str, &str); 4] = [
+const GUARDED: [(&str, &str); 5] = [
     ("contextlib", "redirect_stdout"),
     ("functools", "cached_property"),
+    ("functools", "update_wrapper"),
     ("operator", "attrgetter"),
     ("operator", "methodcaller"),
 ];

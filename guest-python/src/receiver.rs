@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use rustpython_vm::builtins::PyDictRef;
-use rustpython_vm::{PyObjectRef, PyRef, VirtualMachine, pymodule};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyRef, VirtualMachine, pymodule};
 
 use crate::json;
 
@@ -35,6 +35,16 @@ pub fn seed(seed: u64) {
 /// The exception class for messages that were not answered.
 pub fn send_error() -> Option<PyObjectRef> {
     REGISTERED.with_borrow(|registered| registered.send_error.clone())
+}
+
+/// What a value says is missing, if it is a message that was not sent: then it was taken for an attribute.
+pub fn missing(value: &PyObject, vm: &VirtualMachine) -> Option<String> {
+    let message = REGISTERED.with_borrow(|registered| registered.message.clone())?;
+    if !value.class().is(&message) {
+        return None;
+    }
+    let error = value.str(vm).err()?;
+    Some(error.as_object().str(vm).ok()?.to_string())
 }
 
 /// The next 64 random bits (SplitMix64).
