@@ -33,12 +33,15 @@ if not "%errorlevel%"=="0" goto unseen
 wsl.exe %distribution% --cd "%folder%" -e bash genesis/puter.sh %*
 set "status=%errorlevel%"
 if not "%status%"=="0" goto failed
-set "command=%~1"
-if "%command%"=="" goto windows
-if /i "%command%"=="up" goto windows
-if "%command%"=="--help" goto done
-if "%command:~0,2%"=="--" goto windows
-goto done
+
+rem There is something to look at unless another command was given, or help asked for.
+:words
+set "word=%~1"
+if "%word%"=="" goto windows
+if "%word%"=="--help" goto done
+if not "%word%"=="up" if not "%word:~0,2%"=="--" goto done
+shift
+goto words
 
 :windows
 start "AURA monologue" wsl.exe %distribution% --cd "%folder%" -e bash genesis/puter.sh monologue

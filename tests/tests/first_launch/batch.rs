@@ -81,9 +81,16 @@ pub fn the_folder_is_handed_over_as_it_is() {
 }
 
 pub fn arguments_are_handed_over() {
-    for (arguments, windows) in
-        [("up --gpu", 2), ("--arango --no-models", 2), ("UP", 2), ("status", 0), ("down", 0), ("--help", 0)]
-    {
+    for (arguments, windows) in [
+        ("up --gpu", 2),
+        ("--gpu up", 2),
+        ("--arango --no-models", 2),
+        ("status", 0),
+        ("down", 0),
+        ("--no-models status", 0),
+        ("--help", 0),
+        ("--gpu --help", 0),
+    ] {
         let run = run(r"C:\my aura", arguments, None);
         let handed = run.calls.iter().find(|call| call.arguments.ends_with(&words(arguments)));
         assert!(

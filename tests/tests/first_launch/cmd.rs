@@ -5,7 +5,7 @@
 //!   `%*` all arguments, `%NAME%` a variable, `%NAME:~2,3%` a part of it, `%NAME:x=y%` it with each x replaced.
 //! - Between quotes `&`, `|`, `<`, `>`, `(`, `)` and `^` are plain; outside of them they would be more than text, and are
 //!   refused here. `!` is plain, since delayed expansion is off.
-//! - `rem`, `@echo off`, `setlocal`, labels, `goto`, `echo`, `pause`, `exit /b`; `set "NAME=VALUE"` takes all up to the
+//! - `rem`, `@echo off`, `setlocal`, labels, `goto`, `shift`, `echo`, `pause`, `exit /b`; `set "NAME=VALUE"` takes all up to the
 //!   last quote; `if [not] [/i] "A"=="B" COMMAND`; `for /f "tokens=N delims=D" %%a in ("TEXT") do COMMAND`, with runs of
 //!   delimiters counted as one and those at the beginning skipped; `start "TITLE" PROGRAM ARGUMENTS`.
 //! - Anything else is a program. What stands after its name is handed to it as it is, without `<nul >nul 2>&1`.
@@ -48,16 +48,17 @@ impl Batch<'_> {
         let lines: Vec<&str> = self.text.split("\r\n").collect();
         let mut variables = BTreeMap::from([("cmdcmdline".to_owned(), self.command_line.to_owned())]);
         let mut run = Run::default();
-        let mut next = 0;
+        let (mut next, mut shifted) = (0, 0);
         for _ in 0..1000 {
             let Some(line) = lines.get(next) else { return run };
             next += 1;
             if line.is_empty() || line.starts_with(':') || line.starts_with("rem ") {
                 continue;
             }
-            let line = self.expand(line, &variables);
+            let line = self.expand(line, shifted, &variables);
             match execute(&line, &mut variables, &mut run, &exit) {
                 Then::Next => {}
+                Then::Shift => shifted += 1,
                 Then::Goto(label) => {
                     let found = lines.iter().position(|line| line.strip_prefix(':') == Some(&label));
                     next = found.unwrap_or_else(|| panic!("no label {label}"));
@@ -71,13 +72,14 @@ impl Batch<'_> {
         panic!("it runs in circles");
     }
 
-    fn expand(&self, line: &str, variables: &BTreeMap<String, String>) -> String {
+    fn expand(&self, line: &str, shifted: usize, variables: &BTreeMap<String, String>) -> String {
+        let first = self.arguments.split(' ').nth(shifted).unwrap_or_default();
         let mut out = String::new();
         let mut rest = line;
         while let Some(at) = rest.find('%') {
             out.push_str(&rest[..at]);
             rest = &rest[at + 1..];
-            let plain = [("%", "%"), ("~dp0", self.folder), ("~1", self.first()), ("*", self.arguments)];
+            let plain = [("%", "%"), ("~dp0", self.folder), ("~1", first), ("*", self.arguments)];
             if let Some((name, value)) = plain.iter().find(|(name, _)| rest.starts_with(name)) {
                 out.push_str(value);
                 rest = &rest[name.len()..];
@@ -88,10 +90,6 @@ impl Batch<'_> {
             rest = after;
         }
         out + rest
-    }
-
-    fn first(&self) -> &str {
-        self.arguments.split(' ').next().unwrap_or_default()
     }
 }
 
@@ -111,6 +109,7 @@ fn execute(
         }
         "pause" => run.paused = true,
         "goto" => return Then::Goto(rest.to_owned()),
+        "shift" => return Then::Shift,
         "exit" => {
             let status = rest.strip_prefix("/b ").and_then(|status| status.parse().ok());
             return Then::Exit(status.unwrap_or_else(|| panic!("exit {rest}")));
@@ -161,6 +160,7 @@ fn execute(
 
 enum Then {
     Next,
+    Shift,
     Goto(String),
     Exit(i32),
 }
