@@ -90,9 +90,16 @@ find_compose() {
     esac
 }
 
+# What Compose names containers and volumes after. Its own choice is the folder's name, and other folders bear that too.
+project() {
+    local name
+    name=$(setting COMPOSE_PROJECT_NAME)
+    say "${name:-aura}"
+}
+
 # Runs Compose on the chosen files.
 compose() {
-    local file args=(-f compose.yaml)
+    local file args=(-p "$(project)" -f compose.yaml)
     for file in "${overrides[@]}"; do args+=(-f "$file"); done
     (cd -- "$folder" && "${tool[@]}" "${args[@]}" "$@")
 }
@@ -110,9 +117,7 @@ check_disk() {
 
 # The volume of that name which an earlier launch made.
 volume() {
-    local project
-    project=$(setting COMPOSE_PROJECT_NAME)
-    docker volume ls -q --filter "label=com.docker.compose.project=${project:-compose}" \
+    docker volume ls -q --filter "label=com.docker.compose.project=$(project)" \
         --filter "label=com.docker.compose.volume=$1" 2>/dev/null
 }
 

@@ -9,6 +9,7 @@ refuse() { cat "$STATE/$1" >&2 && exit 1; }
 [[ $1 == compose ]] && compose=yes && shift
 [[ $name == docker-compose ]] && compose=yes
 if [[ -n ${compose-} ]]; then
+    [[ $1 == -p ]] && project=$2 && shift 2
     while [[ $1 == -f ]]; do files+=("$2") && shift 2; done
     case $* in
     version*) [[ -f $STATE/version ]] && cat "$STATE/version" ;;
@@ -16,8 +17,8 @@ if [[ -n ${compose-} ]]; then
     "up -d")
         [[ -f $STATE/up.fails ]] && refuse up.fails
         [[ -f $STATE/up.waits ]] && touch "$STATE/up.began" && exec sleep 600
-        [[ -f $STATE/files ]] || echo "Creating compose_aura_1"
-        [[ ${files[*]} == *arango* ]] && echo compose_arango1 >"$STATE/arango"
+        [[ -f $STATE/files ]] || echo "Creating ${project}_aura_1"
+        [[ ${files[*]} == *arango* ]] && echo "${project}_arango1" >"$STATE/arango.$project"
         (IFS=, && echo "${files[*]}" >"$STATE/files")
         ;;
     ps*-q*) [[ -f $STATE/files ]] && echo c1 ;;
@@ -34,8 +35,8 @@ case $* in
 "info --format {{.OperatingSystem}}") cat "$STATE/system" 2>/dev/null ;;
 "image inspect "*) grep -qx "$3" "$STATE/images" ;;
 "inspect -f "*config_files*) cat "$STATE/files" ;;
-"ps -a "*) echo "c1 compose_aura_1 $(cat "$STATE/health")" ;;
+"ps -a "*) echo "c1 aura_aura_1 $(cat "$STATE/health")" ;;
 "network inspect "*) echo 127.0.0.9 ;;
-"volume ls "*project=compose*volume=arango1) cat "$STATE/arango" 2>/dev/null ;;
+"volume ls "*project=*volume=arango1) cat "$STATE/arango.${5##*=}" 2>/dev/null ;;
 "logs "*) echo "cannot open /data" ;;
 esac

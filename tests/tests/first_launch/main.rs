@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         trial("puter_sh::ollama_on_this_machine_is_found", puter::ollama_on_this_machine_is_found)
             .with_ignored_flag(which("curl").is_none()),
         trial("puter_sh::arango_gets_its_secrets_and_is_kept", puter::arango_gets_its_secrets_and_is_kept),
+        trial("puter_sh::its_project_has_a_name_of_its_own", puter::its_project_has_a_name_of_its_own),
         trial("puter_sh::a_full_disk_is_told", puter::a_full_disk_is_told)
             .with_ignored_flag(!puter::can_mount()),
         trial("puter_sh::wrong_usage_is_told", puter::wrong_usage_is_told),

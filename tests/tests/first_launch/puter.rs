@@ -23,7 +23,7 @@ Mind: none found, so AURA will answer, but learn nothing.
   Start Ollama (https://ollama.com/download) and run this again.
 Made the secret compose/secrets/aura_api_token.
 Starting the containers.
-Creating compose_aura_1
+Creating aura_aura_1
 All containers are well.
 Genesis: the first objects, and the models of the mind.
 Created UvmObjects/system.
@@ -57,7 +57,7 @@ pub fn a_second_run_changes_nothing() {
     let written = fs::metadata(&secret).and_then(|file| file.modified()).expect("its time");
     let done = checkout.run(&["up"]);
     let second = FIRST.replace("Made the secret compose/secrets/aura_api_token.\n", "");
-    let second = second.replace("Creating compose_aura_1\n", "");
+    let second = second.replace("Creating aura_aura_1\n", "");
     assert_eq!((done.code, done.stdout, done.stderr.as_str()), (Some(0), second, ""));
     assert_eq!(fs::read_to_string(&secret).expect("the secret is text"), token);
     assert_eq!(fs::metadata(&secret).and_then(|file| file.modified()).expect("its time"), written);
@@ -65,7 +65,7 @@ pub fn a_second_run_changes_nothing() {
     let starts =
         |calls: &[String]| calls.iter().filter(|call| call.ends_with("up -d")).cloned().collect::<Vec<_>>();
     assert_eq!(starts(&checkout.calls()), starts(&calls));
-    assert_eq!(starts(&calls), ["docker compose -f compose.yaml up -d"]);
+    assert_eq!(starts(&calls), ["docker compose -p aura -f compose.yaml up -d"]);
 }
 
 pub fn no_docker() {
@@ -129,7 +129,7 @@ pub fn the_older_compose_will_do() {
     checkout.says("version", "1.29.2\n");
     let done = checkout.run(&[]);
     assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), FIRST, ""));
-    assert!(checkout.calls().contains(&"docker-compose -f compose.yaml up -d".to_owned()));
+    assert!(checkout.calls().contains(&"docker-compose -p aura -f compose.yaml up -d".to_owned()));
 }
 
 pub fn a_port_is_taken() {
@@ -154,7 +154,7 @@ pub fn what_is_ill_is_shown() {
     checkout.says("health", "Up 2 minutes (unhealthy)");
     let ill = |how: &str| {
         format!(
-            "\ncompose_aura_1 is {how}. It said last:\n    cannot open /data\n\
+            "\naura_aura_1 is {how}. It said last:\n    cannot open /data\n\
              AURA has not become healthy.\n\
              What it said is above. `puter.sh status` looks again; the next run goes on from here.\n"
         )
@@ -178,7 +178,7 @@ pub fn waiting_ends() {
     checkout.says("health", "Up 2 seconds (health: starting)");
     let done = checkout.run(&[]);
     assert_eq!(done.code, Some(1), "{}", done.stderr);
-    assert!(done.stderr.contains("compose_aura_1 is starting"), "{}", done.stderr);
+    assert!(done.stderr.contains("aura_aura_1 is starting"), "{}", done.stderr);
 }
 
 pub fn images_are_built() {
@@ -253,7 +253,7 @@ pub fn an_empty_secret_is_told() {
 pub fn the_mind_is_found() {
     let started = |checkout: &Checkout| {
         let call = checkout.calls().into_iter().find(|call| call.ends_with(" up -d"));
-        call.unwrap_or_default().replace("docker compose -f compose.yaml", "")
+        call.unwrap_or_default().replace("docker compose -p aura -f compose.yaml", "")
     };
     let checkout = Checkout::new();
     checkout.says("gpu", "");
@@ -317,8 +317,30 @@ pub fn arango_gets_its_secrets_and_is_kept() {
     let done = checkout.run(&[]);
     assert!(done.stdout.starts_with("Image of objects: ArangoDB.\n"), "{}", done.stdout);
     assert!(
-        checkout.calls().contains(&"docker compose -f compose.yaml -f compose.arango.yaml up -d".to_owned())
+        checkout.calls().contains(&"docker compose -p aura -f compose.yaml -f compose.arango.yaml up -d".to_owned())
     );
+}
+
+/// Other folders are called `compose` too. What another project learnt is not mistaken for its own.
+pub fn its_project_has_a_name_of_its_own() {
+    let compose = |checkout: &Checkout| {
+        let calls = checkout.calls().into_iter();
+        calls.filter(|call| call.starts_with("docker compose -")).collect::<Vec<_>>()
+    };
+    let all_of = |calls: &[String], project: &str| {
+        let begin = format!("docker compose -p {project} -f compose.yaml ");
+        assert!(!calls.is_empty() && calls.iter().all(|call| call.starts_with(&begin)), "{calls:?}");
+    };
+    let mut checkout = Checkout::new();
+    checkout.run(&["--arango"]);
+    all_of(&compose(&checkout), "aura");
+    fs::write(checkout.place().join("compose/.env"), "COMPOSE_PROJECT_NAME=mine\n").expect("a file");
+    let done = checkout.run(&[]);
+    assert!(!done.stdout.contains("ArangoDB"), "{}", done.stdout);
+    all_of(&compose(&checkout), "mine");
+    checkout.set("COMPOSE_PROJECT_NAME", "ours");
+    checkout.run(&["down"]);
+    assert_eq!(compose(&checkout), ["docker compose -p ours -f compose.yaml down --remove-orphans"]);
 }
 
 /// On a disk of 200 MB, mounted for this run alone.
@@ -372,7 +394,7 @@ pub fn the_other_commands_need_a_server() {
     ] {
         checkout.calls();
         assert_eq!(checkout.run(&[command]).code, Some(0), "{command}");
-        assert_eq!(checkout.calls().last(), Some(&format!("docker compose -f compose.yaml {call}")));
+        assert_eq!(checkout.calls().last(), Some(&format!("docker compose -p aura -f compose.yaml {call}")));
     }
 }
 
