@@ -148,6 +148,16 @@ pub fn every_block_is_run_or_marked() {
     assert!(blocks.iter().filter(|block| block.is_run()).count() >= 8, "nearly nothing of it is run");
 }
 
+/// Without `-T`, Compose wants a terminal to type at wherever there is one to print to.
+pub fn containers_read_what_is_piped_into_them() {
+    let commands: Vec<_> = read().iter().filter(|block| block.is_typed()).flat_map(Block::commands).collect();
+    let mut into_containers = commands.iter().filter(|typed| typed.command.contains(" exec ")).peekable();
+    assert!(into_containers.peek().is_some(), "nothing is typed into a container");
+    for Typed { command, .. } in into_containers {
+        assert!(command.contains(" exec -T "), "{command}");
+    }
+}
+
 /// What the doctor looks at stands in the guide as the doctor says it.
 pub fn the_doctors_table_is_in_it() {
     let text = fs::read_to_string(root().join("genesis/GUIDE.md")).expect("the guide is there");

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     let in_containers = std::env::var_os("AURA_TEST_IMAGES").is_some();
     trials.extend([
         trial("guide::every_block_is_run_or_marked", guide::every_block_is_run_or_marked),
+        trial("guide::containers_read_what_is_piped_into_them", guide::containers_read_what_is_piped_into_them),
         trial("guide::the_doctors_table_is_in_it", guide::the_doctors_table_is_in_it),
         trial("guide::its_links_lead_somewhere", guide::its_links_lead_somewhere),
         trial("guide::commands_do_what_it_says", guide::commands_do_what_it_says),
