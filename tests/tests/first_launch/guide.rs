@@ -43,11 +43,12 @@ impl Block {
         self.is_typed() && self.mark("needs").is_none()
     }
 
-    /// Its name among the skipped tests, if it may be skipped.
-    pub fn skipped(&self) -> Option<String> {
+    /// Its name among the skipped tests and what it needs, if it may be skipped.
+    pub fn skipped(&self) -> Option<(String, String)> {
         let first = self.text.first().map(String::as_str).unwrap_or_default();
         let needs = self.mark("needs")?;
-        Some(format!("guide::needs_{}::{}", needs.replace(' ', "_"), first.trim_start_matches("$ ")))
+        let name = format!("guide::needs_{}::{}", needs.replace(' ', "_"), first.trim_start_matches("$ "));
+        Some((name, needs.to_owned()))
     }
 
     pub fn needs_docker_alone(&self) -> bool {

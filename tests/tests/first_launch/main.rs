@@ -63,10 +63,9 @@ fn main() -> ExitCode {
     // What this machine lacks is named, command by command.
     let blocks = guide::read();
     let skipped = blocks.iter().filter(|block| !(in_containers && block.needs_docker_alone()));
-    trials.extend(
-        skipped
-            .filter_map(guide::Block::skipped)
-            .map(|name| Trial::test(name, || Ok(())).with_ignored_flag(true)),
-    );
+    trials.extend(skipped.filter_map(guide::Block::skipped).map(|(name, needs)| {
+        let fails = move || Err(format!("it needs {needs}").into());
+        Trial::test(name, fails).with_ignored_flag(true)
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
