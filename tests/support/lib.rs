@@ -1,16 +1,21 @@
 //! What the tests across the whole system share.
 
 mod client;
+pub mod compose;
 mod ollama_report;
+mod places;
 mod sandbox;
 pub mod scripted_mind;
 pub mod scripted_ollama;
 mod server;
+mod trial;
 mod wire;
 
 pub use client::{Answer, Client, Record};
 pub use ollama_report::OllamaReport;
+pub use places::{copy, root, which};
 pub use sandbox::SandboxProcess;
 pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};
 pub use scripted_ollama::{ScriptedOllama, Trouble};
 pub use server::{Done, Instance, Running, Server, Stopped};
+pub use trial::trial;

@@ -7,7 +7,7 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
@@ -33,6 +33,22 @@ pub struct Done {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Done {
+    /// What it printed, if it succeeded.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
 }
 
 impl Instance {
@@ -91,9 +107,7 @@ impl Instance {
             path.push(":");
             path.push(rest);
         }
-        let output = command.env("PATH", path).stdin(Stdio::null()).output().expect("bash is there");
-        let stdout = String::from_utf8(output.stdout).expect("it prints UTF-8");
-        Done { code: output.status.code(), stdout, stderr: String::new() }
+        command.env("PATH", path).stdin(Stdio::null()).output().expect("bash is there").into()
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -132,9 +146,7 @@ impl Running {
 
     /// Waits until it ends.
     pub fn done(self) -> Done {
-        let output = self.0.wait_with_output().expect("the program ends");
-        let text = |bytes| String::from_utf8(bytes).expect("the program prints UTF-8");
-        Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        self.0.wait_with_output().expect("the program ends").into()
     }
 }
 

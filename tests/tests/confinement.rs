@@ -8,7 +8,8 @@ use std::process::{Command, ExitCode};
 use std::thread;
 
 use aura::sandbox::confine::confine;
-use libtest_mimic::{Arguments, Trial};
+use aura_tests::trial;
+use libtest_mimic::Arguments;
 
 /// Set for the process that is confined.
 const VARIABLE: &str = "AURA_CONFINED";
@@ -19,12 +20,6 @@ fn main() -> ExitCode {
         Ok("together") => return together(),
         _ => {}
     }
-    let trial = |name: &str, test: fn()| {
-        Trial::test(name, move || {
-            test();
-            Ok(())
-        })
-    };
     let trials = vec![
         trial("no_thread_gets_anything_back", || says("alone", &expected())),
         trial("a_process_with_threads_is_refused", || {

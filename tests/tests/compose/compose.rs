@@ -1,19 +1,19 @@
 //! What a tool understands the compose files to say.
 
+use aura_tests::Done;
+use aura_tests::compose::{Folder, SECRET, Tool};
 use serde_json::{Value, json};
-
-use crate::tool::{Folder, SECRET, Tool};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What the sandbox's image is made from.
 const SANDBOX: &str = include_str!("../../../sandbox-image/Dockerfile");
 
 pub fn is_accepted(tool: Tool, overrides: &[&str]) {
-    let folder = Folder::new().with_secrets();
-    let output = tool.run(&folder, overrides, &["config"], &[]);
-    let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
-    assert_eq!(said, "", "no warnings");
+    let folder = Folder::copied().with_secrets();
+    let output = tool.command(&folder, overrides).arg("config").output().expect("Compose starts");
+    let done = Done::from(output);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "no warnings");
+    let text = done.stdout;
     assert!(!text.contains(SECRET), "{text}");
 
     let all: Value = serde_saphyr::from_str(&text).expect("YAML");

@@ -4,9 +4,9 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use aura_tests::Done;
+use aura_tests::compose::{Folder, SECRET, SECRETS, Tool};
 use serde_json::Value;
-
-use crate::tool::{Folder, SECRET, SECRETS, Tool};
 
 const OVERRIDES: [&str; 2] = ["arango", "ollama"];
 const IMAGES: [&str; 4] = ["aura", "aura-sandbox", "arangodb", "ollama/ollama"];
@@ -18,7 +18,7 @@ pub fn is_there() -> bool {
 
 pub fn makes(tool: Tool) {
     let project = Project::new(tool);
-    let folder = Folder::new();
+    let folder = Folder::copied();
     for service in ["aura", "arango1"] {
         let refused =
             project.run(&folder, &["up", "--no-start", "--no-deps", service]).expect_err("no secrets");
@@ -101,10 +101,10 @@ impl Project {
     fn run(&self, folder: &Folder, arguments: &[&str]) -> Result<(), String> {
         let tag = self.image("");
         let versions = ["AURA_VERSION", "ARANGO_VERSION", "OLLAMA_VERSION"].map(|name| (name, &tag[1..]));
-        let settings = [versions.as_slice(), &[("COMPOSE_PROJECT_NAME", &self.name)]].concat();
-        let output = self.tool.run(folder, &OVERRIDES, arguments, &settings);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(()) } else { Err(said) }
+        let mut command = self.tool.command(folder, &OVERRIDES);
+        command.args(arguments).envs(versions).env("COMPOSE_PROJECT_NAME", &self.name);
+        let done = Done::from(command.output().expect("Compose starts"));
+        if done.code == Some(0) { Ok(()) } else { Err(done.stderr) }
     }
 
     fn containers(&self) -> Vec<Value> {
@@ -117,7 +117,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        if let Err(said) = self.run(&Folder::new().with_secrets(), &["down", "--volumes"]) {
+        if let Err(said) = self.run(&Folder::copied().with_secrets(), &["down", "--volumes"]) {
             eprintln!("{} is left: {said}", self.name);
         }
         let images = IMAGES.map(|name| self.image(name));

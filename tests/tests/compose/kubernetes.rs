@@ -1,27 +1,11 @@
 //! The manifests for Kubernetes.
 
-use std::path::Path;
-
-use libtest_mimic::Trial;
+use aura_tests::root;
 use serde_json::{Value, json};
-
-use crate::trial;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub fn trials() -> Vec<Trial> {
-    vec![
-        trial(
-            "kubernetes::the_pod_keeps_to_the_restricted_standard",
-            the_pod_keeps_to_the_restricted_standard,
-        ),
-        trial("kubernetes::the_sandbox_has_nothing_but_its_socket", the_sandbox_has_nothing_but_its_socket),
-        trial("kubernetes::the_server_is_asked_whether_it_is_ready", the_server_is_asked_whether_it_is_ready),
-        trial("kubernetes::nothing_else_comes_in_or_goes_out", nothing_else_comes_in_or_goes_out),
-    ]
-}
-
-fn the_pod_keeps_to_the_restricted_standard() {
+pub fn the_pod_keeps_to_the_restricted_standard() {
     let labels = &one("Namespace")["metadata"]["labels"];
     assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
     assert_eq!(one("ServiceAccount")["automountServiceAccountToken"], false);
@@ -56,7 +40,7 @@ fn the_pod_keeps_to_the_restricted_standard() {
     }
 }
 
-fn the_sandbox_has_nothing_but_its_socket() {
+pub fn the_sandbox_has_nothing_but_its_socket() {
     let (aura, sandbox) = (container("aura"), container("sandbox"));
     assert_eq!(sandbox["image"], format!("aura-sandbox:{VERSION}"));
     let profile = json!({ "type": "Localhost", "localhostProfile": "aura/sandbox.json" });
@@ -80,7 +64,7 @@ fn the_sandbox_has_nothing_but_its_socket() {
     );
 }
 
-fn the_server_is_asked_whether_it_is_ready() {
+pub fn the_server_is_asked_whether_it_is_ready() {
     let aura = container("aura");
     assert_eq!(aura["image"], format!("aura:{VERSION}"));
     for (probe, path) in
@@ -97,7 +81,7 @@ fn the_server_is_asked_whether_it_is_ready() {
     assert_eq!(one("StatefulSet")["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "data");
 }
 
-fn nothing_else_comes_in_or_goes_out() {
+pub fn nothing_else_comes_in_or_goes_out() {
     let service = one("Service");
     assert_eq!(service["spec"]["type"], "ClusterIP");
     assert_eq!(service["spec"]["selector"], one("StatefulSet")["spec"]["template"]["metadata"]["labels"]);
@@ -120,7 +104,7 @@ fn nothing_else_comes_in_or_goes_out() {
 }
 
 fn documents() -> Vec<Value> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/kubernetes.yaml");
+    let file = root().join("compose/kubernetes.yaml");
     serde_saphyr::from_multiple(&std::fs::read_to_string(file).expect("the manifests")).expect("YAML")
 }
 

@@ -4,13 +4,12 @@
 mod compose;
 mod engine;
 mod kubernetes;
-mod tool;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
-
-use self::tool::TOOLS;
+use aura_tests::compose::TOOLS;
+use aura_tests::{trial, trials};
+use libtest_mimic::Arguments;
 
 const COMBINATIONS: [&[&str]; 6] = [
     &[],
@@ -23,7 +22,12 @@ const COMBINATIONS: [&[&str]; 6] = [
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials = kubernetes::trials();
+    let mut trials = trials![
+        kubernetes::the_pod_keeps_to_the_restricted_standard,
+        kubernetes::the_sandbox_has_nothing_but_its_socket,
+        kubernetes::the_server_is_asked_whether_it_is_ready,
+        kubernetes::nothing_else_comes_in_or_goes_out,
+    ];
     let engine = engine::is_there();
     let skipped = |what: &str| {
         if !arguments.list {
@@ -46,11 +50,4 @@ fn main() -> ExitCode {
         trials.push(trial(name, move || engine::makes(tool)).with_ignored_flag(!there || !engine));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
 }

@@ -6,24 +6,20 @@ mod stack;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-use libtest_mimic::{Arguments, Trial};
+use aura_tests::compose::SECRET;
+use aura_tests::{root, trial};
+use libtest_mimic::Arguments;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use self::stack::{Stack, TOKEN, docker, inspect, is_possible, process, root, until};
+use self::stack::{Stack, docker, inspect, is_possible, process, until};
 
 const SANDBOX: &str = concat!("aura-sandbox:", env!("CARGO_PKG_VERSION"));
 const CONFINED: &str = "confined by limits, no privileges, Landlock, seccomp";
 
 fn main() -> ExitCode {
-    let trial = |name: &str, test: fn()| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        Trial::test(name, run).with_ignored_flag(!is_possible())
-    };
+    let trial = |name: &str, test: fn()| trial(name, test).with_ignored_flag(!is_possible());
     let mut trials = vec![
         trial("the_image_holds_nothing_but_a_program_and_python", the_image_holds_nothing_else),
         trial("the_image_is_the_same_bytes_again", the_image_is_the_same_bytes_again),
@@ -155,7 +151,7 @@ fn ended(stack: &Stack, path: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let asked = http.get(&url).bearer_auth(TOKEN).header("prefer", "wait=60").send().await;
+        let asked = http.get(&url).bearer_auth(SECRET).header("prefer", "wait=60").send().await;
         let text = asked.expect("it answers").text().await.expect("text");
         serde_json::from_str(&text).expect("JSON")
     })
@@ -171,7 +167,7 @@ fn cpu_time(process: i32) -> u64 {
 /// A stack whose sandbox is another program, with all that holds the sandbox.
 fn probed() -> Stack {
     let stack = Stack::new().with(
-        "probe.yaml",
+        "probe",
         r#"services:
   probe:
     extends: { file: compose.yaml, service: sandbox }

@@ -1,20 +1,17 @@
 //! The containers as `compose/compose.yaml` starts them, from a copy of its folder.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use aura_tests::Done;
+use aura_tests::compose::{Folder, Tool};
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Far beyond what anything here takes: reaching it is a hang.
 const PATIENCE: Duration = Duration::from_mins(3);
-
-/// What the server asks for.
-pub const TOKEN: &str = "a-token-of-sixteen-and-more";
 
 /// Set by `cargo xtask test` when it has made the images.
 const VARIABLE: &str = "AURA_TEST_IMAGES";
@@ -23,38 +20,12 @@ pub fn is_possible() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
-/// The checkout.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// A Compose project of its own. Taken down when this value goes, with its volumes.
 pub struct Stack {
+    tool: Tool,
     name: String,
-    folder: TempDir,
-    files: Vec<String>,
-}
-
-/// What a command answered.
-pub struct Done {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Done {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
-
-impl Done {
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
-        self.stdout
-    }
+    folder: Folder,
+    overrides: Vec<&'static str>,
 }
 
 pub fn docker(args: &[&str]) -> Done {
@@ -70,50 +41,20 @@ impl Stack {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("auratest{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = tempfile::tempdir().expect("a folder");
-        let compose = folder.path().join("compose");
-        for (from, to) in [
-            ("compose/compose.yaml", "compose/compose.yaml"),
-            ("sandbox-image/seccomp.json", "sandbox-image/seccomp.json"),
-        ] {
-            let to = folder.path().join(to);
-            fs::create_dir_all(to.parent().expect("it is in a folder")).expect("a folder");
-            fs::copy(root().join(from), to).expect("the checkout is whole");
-        }
-        let secrets = compose.join("secrets");
-        fs::create_dir(&secrets).expect("a folder");
-        fs::write(secrets.join("aura_api_token"), format!("{TOKEN}\n")).expect("a file");
-        // As .env.example says: a closed folder of open files.
-        fs::set_permissions(&secrets, fs::Permissions::from_mode(0o700)).expect("it is ours");
-        Self { name, folder, files: vec!["compose.yaml".to_owned()] }
+        let tool = Tool::first().expect("Compose is there");
+        Self { tool, name, folder: Folder::copied().with_secrets(), overrides: Vec::new() }
     }
 
-    /// Adds a file of the test to those of the project.
-    pub fn with(mut self, name: &str, text: &str) -> Self {
-        fs::write(self.folder().join(name), text).expect("a file");
-        self.files.push(name.to_owned());
+    /// Adds an override of the test.
+    pub fn with(mut self, name: &'static str, text: &str) -> Self {
+        fs::write(self.folder().join(format!("compose.{name}.yaml")), text).expect("a file");
+        self.overrides.push(name);
         self
     }
 
     /// Where the Compose files are.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().join("compose")
-    }
-
-    fn command(&self) -> Command {
-        let has_plugin = Command::new("docker").args(["compose", "version"]).output();
-        let mut command = if has_plugin.is_ok_and(|done| done.status.success()) {
-            let mut docker = Command::new("docker");
-            docker.arg("compose");
-            docker
-        } else {
-            Command::new("docker-compose")
-        };
-        command.current_dir(self.folder()).args(["--project-name", &self.name]);
-        for file in &self.files {
-            command.args(["--file", file]);
-        }
-        command
     }
 
     pub fn compose(&self, args: &[&str]) -> Done {
@@ -124,7 +65,9 @@ impl Stack {
         let file = self.folder().join("input");
         fs::write(&file, input).expect("a file");
         let input = fs::File::open(&file).expect("it was just written");
-        self.command().args(args).stdin(input).output().expect("Compose starts").into()
+        let mut command = self.tool.command(&self.folder, &self.overrides);
+        command.args(args).env("COMPOSE_PROJECT_NAME", &self.name).stdin(input);
+        command.output().expect("Compose starts").into()
     }
 
     /// Starts all there is and waits until the server is healthy.

@@ -16,7 +16,8 @@ use std::process::ExitCode;
 
 use aura::config::Config;
 use aura::sandbox::wasm::{Silent, WasmSandbox};
-use libtest_mimic::{Arguments, Trial};
+use aura_tests::trial;
+use libtest_mimic::Arguments;
 
 use self::program::Program;
 
@@ -40,12 +41,6 @@ fn main() -> ExitCode {
         worker::work(&work);
         return ExitCode::SUCCESS;
     }
-    let trial = |name: &str, test: fn()| {
-        Trial::test(name, move || {
-            test();
-            Ok(())
-        })
-    };
     let trials = vec![
         trial("one_outcome_one_fuel_figure_and_one_peak_each", compare::one_outcome_each),
         trial("fuel_is_enough_to_the_last_unit", limits::fuel),

@@ -1,20 +1,14 @@
 //! The launcher in a checkout of its own, on a machine where Docker is what a test says.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 
-use aura_tests::Done;
+use aura_tests::{Done, copy, root, which};
 use tempfile::TempDir;
-
-/// The repository that is tested.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository")
-}
 
 /// What the launcher needs of the machine beside Docker. There is no curl unless a test asks for it, so that an Ollama
 /// of the tester's is not found.
@@ -145,32 +139,13 @@ impl Checkout {
         self.done(self.command(args).output().expect("it starts"))
     }
 
-    pub fn done(&self, output: std::process::Output) -> Done {
+    pub fn done(&self, output: Output) -> Done {
+        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
+        let Done { stdout, stderr, .. } = output.into();
         let place = self.place().display().to_string();
         let quoted = place.replace(' ', "\\ ").replace('&', "\\&").replace('\'', "\\'");
         let quoted = quoted.replace('(', "\\(").replace(')', "\\)");
-        let text = |bytes: Vec<u8>| {
-            let text = String::from_utf8(bytes).expect("it prints UTF-8");
-            text.replace(&place, "CHECKOUT").replace(&quoted, "CHECKOUT")
-        };
-        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
-        Done { code, stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
-
-pub fn which(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
-}
-
-/// The files of a folder, without its folders, secrets and settings.
-pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("the folder is there") {
-        let path = entry.expect("the folder can be read").path();
-        let name = path.file_name().expect("it has a name");
-        if path.is_file() && name != ".env" {
-            fs::copy(&path, to.join(name)).expect("it can be copied");
-        }
+        let here = |text: String| text.replace(&place, "CHECKOUT").replace(&quoted, "CHECKOUT");
+        Done { code, stdout: here(stdout), stderr: here(stderr) }
     }
 }

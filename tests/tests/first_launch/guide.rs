@@ -9,13 +9,10 @@
 //! - `monologue`: what stands in the server's log in the end.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use aura_tests::{Done, Instance, Reply, ScriptedMind, Server};
-use tempfile::TempDir;
-
-use super::checkout::{copy, root};
+use aura_tests::compose::{Folder, bare};
+use aura_tests::{Done, Instance, Reply, ScriptedMind, Server, root};
 
 pub struct Block {
     line: usize,
@@ -234,31 +231,24 @@ pub fn containers_do_what_it_says() {
 
 /// A checkout with a Compose project of its own, which goes with this value.
 struct Containers {
-    folder: TempDir,
+    folder: Folder,
     name: String,
 }
 
 impl Containers {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        for part in ["compose", "genesis", "sandbox-image"] {
-            copy(&root().join(part), &folder.path().join(part));
-        }
+        let folder = Folder::copied();
+        folder.add("genesis");
         Self { folder, name: format!("auraguide{}", std::process::id()) }
     }
 
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
     fn shell(&self, line: &str) -> Done {
-        let mut command = Command::new("bash");
-        command.args(["-c", &format!("exec 2>&1; {line}")]).current_dir(self.path()).stdin(Stdio::null());
+        let mut command = bare("bash");
+        command.args(["-c", &format!("exec 2>&1; {line}")]);
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
         // No model is fetched for a test.
         command.env("COMPOSE_PROJECT_NAME", &self.name).env("OLLAMA_HOST", "http://nobody.invalid:11434");
-        let output = command.output().expect("bash is there");
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        Done { code: output.status.code(), stdout, stderr: String::new() }
+        command.output().expect("bash is there").into()
     }
 
     /// The containers, by their ids.

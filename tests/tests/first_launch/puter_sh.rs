@@ -6,11 +6,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use aura_tests::{Done, ScriptedMind};
+use aura_tests::{Done, ScriptedMind, root, which};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::checkout::{Checkout, root, which};
+use super::checkout::Checkout;
 
 const INSTEAD: &str = "Without containers, `cargo xtask first-contact` in CHECKOUT runs everything.\n";
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::checkout::root;
+use aura_tests::root;
+
 use super::cmd::{Batch, Call, Run};
 
 fn text(name: &str) -> String {
