@@ -43,6 +43,12 @@ pub struct Class {
     pub wrong: Vec<String>,
 }
 
+/// How many there are, and how many of them are refused.
+pub fn totals(classes: &[Class]) -> (usize, usize) {
+    let all = classes.iter().map(|class| class.all).sum();
+    (all, classes.iter().map(|class| class.refused.len()).sum())
+}
+
 pub fn measure(isolates: &Isolates, corpus: &str) -> Vec<Class> {
     let files = read::<File>(&super::corpus().join(corpus));
     files

@@ -21,8 +21,7 @@ fn corpus() -> PathBuf {
 }
 
 fn main() -> ExitCode {
-    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test);
-    let trials = vec![trial("attacks_get_nowhere_and_harmless_methods_are_accepted", measure)];
+    let trials = vec![Trial::test("attacks_get_nowhere_and_harmless_methods_are_accepted", measure)];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -42,9 +41,7 @@ fn measure() -> Result<(), Failed> {
     let is_untouched = (0..50).all(|_| isolates.is_untouched());
     let mut wrong: Vec<String> = attacks.iter().flat_map(|class| class.holes.clone()).collect();
     wrong.extend(harmless.iter().flat_map(|class| class.wrong.clone()));
-    let (refused, all) = harmless
-        .iter()
-        .fold((0, 0), |(refused, all), class| (refused + class.refused.len(), all + class.all));
+    let (all, refused) = harmless::totals(&harmless);
     if refused * 100 > all {
         wrong.push(format!("{refused} of {all} harmless methods are refused"));
     }

@@ -52,9 +52,7 @@ fn write(
         let (name, refused) = (class.name.replace('_', " "), class.refused.join(", "));
         writeln!(text, "| {name} | {} | {} | {refused} |", class.all, class.all - class.refused.len())?;
     }
-    let (all, refused) = harmless
-        .iter()
-        .fold((0, 0), |(all, refused), class| (all + class.all, refused + class.refused.len()));
+    let (all, refused) = harmless::totals(harmless);
     let accepted = (all - refused) * 1000 / all.max(1);
     let percent = format!("{}.{} %", accepted / 10, accepted % 10);
     writeln!(text, "| **all** | {all} | {} ({percent}) | {refused} |", all - refused)?;
