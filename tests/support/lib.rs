@@ -4,6 +4,7 @@ mod client;
 pub mod compose;
 mod ollama_report;
 mod places;
+pub mod proc;
 mod sandbox;
 pub mod scripted_mind;
 pub mod scripted_ollama;

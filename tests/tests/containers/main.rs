@@ -7,6 +7,7 @@ use std::fs;
 use std::process::{Command, ExitCode};
 
 use aura_tests::compose::SECRET;
+use aura_tests::proc::ticks;
 use aura_tests::{root, trial};
 use libtest_mimic::Arguments;
 use nix::sys::signal::{Signal, kill};
@@ -104,10 +105,10 @@ fn a_sandbox_is_killed() {
         .ok();
     let sandbox = stack.containers("sandbox").remove(0);
     let first = process(&sandbox);
-    let before = cpu_time(first);
+    let before = ticks(first.cast_unsigned());
     let told = stack.aura(&["send", "--no-wait", "UvmObjects/system", "slow"], "").ok();
     let id = told.trim().to_owned();
-    until("the method runs", || cpu_time(first) > before + 30);
+    until("the method runs", || ticks(first.cast_unsigned()) > before + 30);
     // Docker starts again what ended by itself, but not what it was told to kill.
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("it runs");
     until("the sandbox is back", || {
@@ -155,13 +156,6 @@ fn ended(stack: &Stack, path: &str) -> Value {
         let text = asked.expect("it answers").text().await.expect("text");
         serde_json::from_str(&text).expect("JSON")
     })
-}
-
-/// The processor time that a process has used, in hundredths of a second.
-fn cpu_time(process: i32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// A stack whose sandbox is another program, with all that holds the sandbox.

@@ -144,10 +144,3 @@ pub fn each<T: Sync, R: std::marker::Send>(items: &[T], work: impl Fn(&T) -> R +
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
 }
-
-/// The most memory that this process had at once.
-pub fn peak_mebibytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().unwrap_or(0) / 1024
-}

@@ -11,6 +11,7 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aura_tests::proc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Set to write the table instead of comparing it with the one that is kept.
@@ -35,7 +36,7 @@ fn measure() -> Result<(), Failed> {
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&kept, &table)?;
         println!("{table}");
-        println!("The most memory that this process had: {} MiB.", isolates::peak_mebibytes());
+        println!("The most memory that this process had: {} MiB.", proc::peak(std::process::id()) / 1024);
     }
     // Isolates are made ahead, from memory that others had before: enough of them that all of it comes round again.
     let is_untouched = (0..50).all(|_| isolates.is_untouched());

@@ -9,6 +9,7 @@ use aura::sandbox::remote::protocol::{
     Audit, Ended, Exception, Failure, Finding, Outcome as Said, Ran, Sent, Welcome,
 };
 use aura::sandbox::{Nobody, Outcome, Reply, Sandbox as _, Send, Sends};
+use aura_tests::proc::peak;
 use aura_tests::{ScriptedMind, Server};
 use serde_json::json;
 
@@ -226,13 +227,6 @@ fn a_greeting_that_is_none_is_not_used() {
         let run = sandbox.run(&program("lie", "return 1", QUOTA).call, &mut Nobody);
         assert!(matches!(run.outcome, Outcome::Returned { .. }), "{:?}", run.outcome);
     }
-}
-
-/// The most memory that a process has had, in KiB.
-fn peak(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
-    line.trim_end_matches("kB").trim().parse().expect("a number")
 }
 
 #[tokio::test]

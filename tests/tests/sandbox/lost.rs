@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
+use aura_tests::proc::ticks;
 use aura_tests::{Client, Instance, Record, SandboxProcess, ScriptedMind, Server};
 use futures::future::join_all;
 use serde_json::json;
@@ -58,7 +59,7 @@ impl Scene {
 
     /// Returns when a sandbox has begun to burn processor time on a run.
     async fn until_it_runs(sandbox: &SandboxProcess, before: u64) {
-        while ticks(sandbox) < before + 20 {
+        while ticks(sandbox.id()) < before + 20 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -66,13 +67,6 @@ impl Scene {
     async fn counted(&self) -> serde_json::Value {
         self.client().get("/objects/system").await.json()["attributes"]["n"].clone()
     }
-}
-
-/// Processor time, in hundredths of a second.
-fn ticks(sandbox: &SandboxProcess) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", sandbox.id())).expect("it runs");
-    let fields: Vec<_> = stat.rsplit_once(") ").expect("fields").1.split(' ').collect();
-    fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
 
 fn is_done(record: &Record, result: &str) {
@@ -85,7 +79,7 @@ async fn a_run_whose_sandbox_is_killed_is_made_again_when_that_is_back() {
     for method in ["count", "through"] {
         let mut scene = Scene::with(1).await;
         let sandbox = scene.sandboxes.remove(0);
-        let (before, url) = (ticks(&sandbox), sandbox.url().to_owned());
+        let (before, url) = (ticks(sandbox.id()), sandbox.url().to_owned());
         let (scene, instance) = (&scene, scene.instance.clone());
         let kill = async {
             Scene::until_it_runs(&sandbox, before).await;
@@ -159,7 +153,7 @@ async fn load_goes_on_when_one_of_two_sandboxes_dies() {
         assert_eq!(scene.client().send("POST", "/objects", &body).await.status, 201);
     }
     let dies = scene.sandboxes.remove(0);
-    let before = ticks(&dies);
+    let before = ticks(dies.id());
     let kill = async {
         Scene::until_it_runs(&dies, before).await;
         dies.kill();

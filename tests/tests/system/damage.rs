@@ -1,4 +1,4 @@
-//! Images that a broken disk or another program has spoilt.
+//! Images that a broken disk or another program has spoilt, and what is in them byte by byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,19 @@ const PAGE: usize = 4_096;
 
 pub fn image(instance: &Instance) -> PathBuf {
     instance.folder().join("data/image.sqlite")
+}
+
+/// Every file with its content, but for the index of the journal, which is memory that programs share.
+pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let mut files: Vec<_> = entries
+        .filter(|entry| entry.file_name() != "image.sqlite-shm")
+        .map(|entry| {
+            (entry.file_name().into_string().expect("UTF-8"), fs::read(entry.path()).expect("a file"))
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 /// Overwrites the first page of the objects' table, of an image that nobody has open; what was in the file before,

@@ -1,14 +1,13 @@
 //! `aura doctor`: what it says of a folder, sound or not, and that it leaves it as it is.
 
 use std::fs;
-use std::path::Path;
 
 use aura_tests::{Done, Instance, ScriptedMind, Server};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::api::{NOWHERE, install};
-use crate::damage;
+use crate::damage::{self, files};
 
 const MODEL: &str = "qwen2:7b-instruct-q4_K_M";
 
@@ -24,20 +23,6 @@ fn checks(done: &Done) -> Vec<&str> {
 fn line<'a>(done: &'a Done, begin: &str) -> &'a str {
     let mut lines = checks(done).into_iter();
     lines.find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in {}", done.stdout))
-}
-
-/// Every file with its content, but for the index of the journal, which is memory that programs share.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry"))
-        .filter(|entry| entry.file_name() != "image.sqlite-shm")
-        .map(|entry| {
-            (entry.file_name().into_string().expect("UTF-8"), fs::read(entry.path()).expect("a file"))
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 #[test]

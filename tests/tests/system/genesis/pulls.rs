@@ -1,29 +1,14 @@
 //! The models of the personas: pulled once, and what is said when they cannot be.
 
-use std::fs;
-use std::path::Path;
-
 use aura_tests::{Instance, ScriptedMind, ScriptedOllama, Server, Trouble};
 use serde_json::{Value, json};
 
 use super::{AGAIN, GEMMA, LLAMA, PHI, QWEN, ROOTS, image, is, one_model};
 use crate::api::NOWHERE;
+use crate::damage::files;
 
 const NO_ADAPTER: &str = "Skipped brick:tamland: AURA_MIND_MODEL is in place of BRICK's model.\n";
 const ALL: &str = "(BRICK, ROBIN, BABS, ALFRED)";
-
-/// Every file of the image with its content.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
-    let mut files: Vec<_> = entries
-        .filter(|entry| entry.file_name() != "image.sqlite-shm")
-        .map(|entry| {
-            (entry.file_name().into_string().expect("UTF-8"), fs::read(entry.path()).expect("a file"))
-        })
-        .collect();
-    files.sort();
-    files
-}
 
 #[test]
 fn all_that_is_missing_is_pulled_and_the_second_time_nothing() {
