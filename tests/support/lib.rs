@@ -3,6 +3,7 @@
 mod client;
 pub mod compose;
 mod ollama_report;
+pub mod models;
 mod places;
 pub mod proc;
 mod sandbox;

@@ -26,15 +26,8 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::models::{ALFRED, BABS, BRICK, ROBIN};
 use crate::wire::{self, Incoming};
-
-/// The models of the personas, ALFRED's first.
-const MODELS: [&str; 4] = [
-    "qwen2:7b-instruct-q4_K_M",
-    "phi3:3.8b-mini-instruct-4k-q4_K_M",
-    "llama3:8b-instruct-q4_K_M",
-    "gemma:7b-instruct-q4_K_M",
-];
 
 /// The digest of each model it has.
 pub const MODEL_DIGEST: &str = "2c1ce5a8b2f07f1bcc1d3f1e2bd6a3d5f64c1f0c4f0f9a2f1f4f2b8c9d0e1f2a";
@@ -213,7 +206,7 @@ impl ScriptedMind {
     pub fn start_blocking() -> Self {
         let listener = StdListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("the address just bound"));
-        let models = MODELS.map(str::to_owned).to_vec();
+        let models = [ALFRED, BRICK, ROBIN, BABS].map(str::to_owned).to_vec();
         let script = Arc::new(Mutex::new(Script { models, ..Script::default() }));
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&script);

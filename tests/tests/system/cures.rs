@@ -8,16 +8,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use aura_tests::models::{ALFRED, BABS, BRICK, ROBIN};
 use aura_tests::{Done, Instance, OllamaReport, SandboxProcess, ScriptedMind, Server};
 use serde_json::Value;
 
 use crate::api::NOWHERE;
 use crate::image::{copied, flip_in_the_middle, kept};
 
-const BRICK: &str = "phi3:3.8b-mini-instruct-4k-q4_K_M";
-const ROBIN: &str = "llama3:8b-instruct-q4_K_M";
-const BABS: &str = "gemma:7b-instruct-q4_K_M";
-const ALFRED: &str = "qwen2:7b-instruct-q4_K_M";
 const ALL: [(&str, u64); 4] = [(BRICK, 1), (ROBIN, 1), (BABS, 1), (ALFRED, 1)];
 
 /// Settings with which nothing of this machine is in the way.

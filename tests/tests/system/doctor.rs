@@ -2,14 +2,13 @@
 
 use std::fs;
 
+use aura_tests::models::ALFRED;
 use aura_tests::{Done, Instance, ScriptedMind, Server};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::api::{NOWHERE, install};
 use crate::damage::{self, files};
-
-const MODEL: &str = "qwen2:7b-instruct-q4_K_M";
 
 /// The lines below the settings.
 fn checks(done: &Done) -> Vec<&str> {
@@ -45,7 +44,7 @@ fn a_fresh_folder_is_fine_and_stays_as_it_is() {
     assert_eq!(digests.iter().map(|digest| digest.len()).collect::<Vec<_>>(), [64, 64], "{guest}");
     for expected in [
         format!("ok    image: {shown}/image.sqlite is not there yet; `aura serve` creates it"),
-        format!("ok    mind: ALFRED ({MODEL}): Ollama at {} 0.9.0, model {MODEL}", mind.url()),
+        format!("ok    mind: ALFRED ({ALFRED}): Ollama at {} 0.9.0, model {ALFRED}", mind.url()),
         "ok    access: 127.0.0.1 is reached from this machine alone".to_owned(),
         "ok    server: none serves the data folder now".to_owned(),
     ] {

@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aura_tests::models::ALFRED;
 use aura_tests::{Reply, ScriptedMind, Server};
 use serde_json::{Value, json};
 
 use super::{NOWHERE, accepted, done, ended, install, read, to};
-
-/// The model that writes if no other is set.
-const MODEL: &str = "qwen2:7b-instruct-q4_K_M";
 
 /// Far beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -22,7 +20,7 @@ async fn probes_tell_how_each_dependency_is() {
     let live = server.client().get("/healthz").await;
     assert_eq!((live.status, live.text.as_str()), (200, "ok\n"));
     assert_eq!(live.content_type, "text/plain; charset=utf-8");
-    let detail = format!("ALFRED ({MODEL}): Ollama at {} 0.9.0, model {MODEL}", mind.url());
+    let detail = format!("ALFRED ({ALFRED}): Ollama at {} 0.9.0, model {ALFRED}", mind.url());
     let mut expected = json!({
         "ready": true,
         "store": { "state": "ok", "detail": "it answers" },

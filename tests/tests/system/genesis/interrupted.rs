@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use aura_tests::models::BRICK;
 use aura_tests::Trouble;
 use rusqlite::Connection;
 
-use super::{AGAIN, PHI, ROOTS, image, is, one_model, with_facets};
+use super::{AGAIN, ROOTS, image, is, one_model, with_facets};
 use crate::damage;
 
 const SKIPPED: &str = "Skipped brick:tamland: AURA_MIND_MODEL is in place of BRICK's model.\n";
@@ -22,7 +23,7 @@ fn a_pull_that_is_killed_anywhere_is_gone_on_with() {
         ollama.await_hush();
         running.kill();
         let done = instance.run(&["genesis"]);
-        let said = format!("{}Pulled {PHI} (BRICK, ROBIN, BABS, ALFRED).\n{SKIPPED}", image(&instance));
+        let said = format!("{}Pulled {BRICK} (BRICK, ROBIN, BABS, ALFRED).\n{SKIPPED}", image(&instance));
         assert_eq!((done.code, done.stdout), (Some(0), said), "killed after line {line}");
         assert_eq!(ollama.fetched(), (40 << 20) + 500, "nothing is loaded twice");
         assert_eq!(ollama.changes().len(), 2);
@@ -50,7 +51,7 @@ fn an_ollama_that_dies_is_away_until_it_is_back() {
     ollama.trouble("POST /api/pull", 3, Trouble::Die);
     let done = instance.run(&["genesis"]);
     let error = format!(
-        "error: Cannot pull {PHI} (BRICK, ROBIN, BABS, ALFRED): Ollama at {} cannot be reached (Connection refused (os error 111)): start Ollama and run `aura genesis` again.\n{AGAIN}",
+        "error: Cannot pull {BRICK} (BRICK, ROBIN, BABS, ALFRED): Ollama at {} cannot be reached (Connection refused (os error 111)): start Ollama and run `aura genesis` again.\n{AGAIN}",
         ollama.url()
     );
     let skipped = "Skipped brick:tamland: Ollama does not answer any more.\n";

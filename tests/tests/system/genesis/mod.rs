@@ -7,20 +7,16 @@ mod pulls;
 
 use std::fs;
 
+use aura_tests::models::BRICK;
 use aura_tests::{Done, Instance, ScriptedOllama};
-
-const PHI: &str = "phi3:3.8b-mini-instruct-4k-q4_K_M";
-const LLAMA: &str = "llama3:8b-instruct-q4_K_M";
-const GEMMA: &str = "gemma:7b-instruct-q4_K_M";
-const QWEN: &str = "qwen2:7b-instruct-q4_K_M";
 
 const ROOTS: &str = "Created UvmObjects/nil.\nCreated UvmObjects/system.\n";
 const AGAIN: &str = "When that is mended, run `aura genesis` again: it goes on where this one stopped.\n";
 
 /// A library with one model of two layers, and an instance that asks for that one alone.
 fn one_model() -> (ScriptedOllama, Instance) {
-    let ollama = ScriptedOllama::start(&[(PHI, &[40 << 20, 500])]);
-    let instance = Instance::new(&[("OLLAMA_HOST", &ollama.url()), ("AURA_MIND_MODEL", PHI)]);
+    let ollama = ScriptedOllama::start(&[(BRICK, &[40 << 20, 500])]);
+    let instance = Instance::new(&[("OLLAMA_HOST", &ollama.url()), ("AURA_MIND_MODEL", BRICK)]);
     (ollama, instance)
 }
 

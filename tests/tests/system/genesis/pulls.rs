@@ -1,9 +1,10 @@
 //! The models of the personas: pulled once, and what is said when they cannot be.
 
+use aura_tests::models::{ALFRED, BABS, BRICK, ROBIN};
 use aura_tests::{Instance, ScriptedMind, ScriptedOllama, Server, Trouble};
 use serde_json::{Value, json};
 
-use super::{AGAIN, GEMMA, LLAMA, PHI, QWEN, ROOTS, image, is, one_model};
+use super::{AGAIN, ROOTS, image, is, one_model};
 use crate::api::NOWHERE;
 use crate::damage::files;
 
@@ -12,9 +13,9 @@ const ALL: &str = "(BRICK, ROBIN, BABS, ALFRED)";
 
 #[test]
 fn all_that_is_missing_is_pulled_and_the_second_time_nothing() {
-    let ollama = ScriptedOllama::start(&[(PHI, &[100]), (LLAMA, &[100]), (GEMMA, &[100]), (QWEN, &[100])]);
+    let ollama = ScriptedOllama::start(&[(BRICK, &[100]), (ROBIN, &[100]), (BABS, &[100]), (ALFRED, &[100])]);
     let instance = Instance::new(&[("OLLAMA_HOST", &ollama.url())]);
-    ollama.put(GEMMA, aura_tests::scripted_ollama::Model::default());
+    ollama.put(BABS, aura_tests::scripted_ollama::Model::default());
     let data = instance.folder().join("data");
     let skipped = format!(
         "Skipped brick:tamland: there is no adapter at {}.\n",
@@ -22,16 +23,16 @@ fn all_that_is_missing_is_pulled_and_the_second_time_nothing() {
     );
     let first = instance.run(&["genesis"]);
     let said = format!(
-        "{ROOTS}Pulled {PHI} (BRICK).\nPulled {LLAMA} (ROBIN).\n{GEMMA} is there (BABS).\nPulled {QWEN} (ALFRED).\n{skipped}"
+        "{ROOTS}Pulled {BRICK} (BRICK).\nPulled {ROBIN} (ROBIN).\n{BABS} is there (BABS).\nPulled {ALFRED} (ALFRED).\n{skipped}"
     );
     assert_eq!((first.code, first.stdout.as_str()), (Some(0), said.as_str()), "{first:?}");
-    let pulls = [format!("pull {PHI}"), format!("pull {LLAMA}"), format!("pull {QWEN}")];
+    let pulls = [format!("pull {BRICK}"), format!("pull {ROBIN}"), format!("pull {ALFRED}")];
     assert_eq!(ollama.changes(), pulls);
 
     let before = files(&data);
     let second = instance.run(&["genesis"]);
     let said = format!(
-        "{}{PHI} is there (BRICK).\n{LLAMA} is there (ROBIN).\n{GEMMA} is there (BABS).\n{QWEN} is there (ALFRED).\n{skipped}",
+        "{}{BRICK} is there (BRICK).\n{ROBIN} is there (ROBIN).\n{BABS} is there (BABS).\n{ALFRED} is there (ALFRED).\n{skipped}",
         image(&instance)
     );
     is(&second, 0, &said, "");
@@ -47,17 +48,17 @@ fn progress_is_told_in_lines() {
     let digests: Vec<&str> = done.stderr.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     let (first, second) = (digests[1], digests[6]);
     let progress = format!(
-        "{PHI}: pulling manifest\n{PHI}: pulling {first} (40.00 MiB)\n{PHI}: 20 % of 40.00 MiB\n\
-         {PHI}: 50 % of 40.00 MiB\n{PHI}: 70 % of 40.00 MiB\n{PHI}: 100 % of 40.00 MiB\n\
-         {PHI}: pulling {second} (500 B)\n{PHI}: verifying sha256 digest\n{PHI}: writing manifest\n"
+        "{BRICK}: pulling manifest\n{BRICK}: pulling {first} (40.00 MiB)\n{BRICK}: 20 % of 40.00 MiB\n\
+         {BRICK}: 50 % of 40.00 MiB\n{BRICK}: 70 % of 40.00 MiB\n{BRICK}: 100 % of 40.00 MiB\n\
+         {BRICK}: pulling {second} (500 B)\n{BRICK}: verifying sha256 digest\n{BRICK}: writing manifest\n"
     );
-    is(&done, 0, &format!("{ROOTS}Pulled {PHI} {ALL}.\n{NO_ADAPTER}"), &progress);
+    is(&done, 0, &format!("{ROOTS}Pulled {BRICK} {ALL}.\n{NO_ADAPTER}"), &progress);
     assert_eq!(ollama.fetched(), (40 << 20) + 500);
 }
 
 #[test]
 fn one_json_object_tells_all() {
-    let ollama = ScriptedOllama::start(&[(PHI, &[100]), (LLAMA, &[100]), (QWEN, &[100])]);
+    let ollama = ScriptedOllama::start(&[(BRICK, &[100]), (ROBIN, &[100]), (ALFRED, &[100])]);
     let instance = Instance::new(&[("OLLAMA_HOST", &ollama.url())]);
     let done = instance.run(&["genesis", "--json"]);
     let report: Value = serde_json::from_str(&done.stdout).expect("JSON");
@@ -66,18 +67,18 @@ fn one_json_object_tells_all() {
     let expected = json!({
         "created": ["UvmObjects/nil", "UvmObjects/system"],
         "models": [
-            { "personas": ["BRICK"], "model": PHI, "state": "pulled" },
-            { "personas": ["ROBIN"], "model": LLAMA, "state": "pulled" },
-            { "personas": ["BABS"], "model": GEMMA, "state": "failed", "detail": why },
-            { "personas": ["ALFRED"], "model": QWEN, "state": "pulled" },
+            { "personas": ["BRICK"], "model": BRICK, "state": "pulled" },
+            { "personas": ["ROBIN"], "model": ROBIN, "state": "pulled" },
+            { "personas": ["BABS"], "model": BABS, "state": "failed", "detail": why },
+            { "personas": ["ALFRED"], "model": ALFRED, "state": "pulled" },
         ],
         "facets": [{
-            "facet": "brick:tamland", "persona": "BRICK", "model": PHI, "state": "skipped",
+            "facet": "brick:tamland", "persona": "BRICK", "model": BRICK, "state": "skipped",
             "detail": format!("there is no adapter at {}", place.display()),
         }],
     });
     assert_eq!((done.code, report), (Some(1), expected));
-    assert!(done.stderr.contains(&format!("error: Cannot pull {GEMMA} (BABS): {why}.\n")), "{done:?}");
+    assert!(done.stderr.contains(&format!("error: Cannot pull {BABS} (BABS): {why}.\n")), "{done:?}");
     assert!(done.stderr.ends_with(AGAIN), "{done:?}");
 }
 
@@ -110,7 +111,7 @@ fn whatever_goes_wrong_is_told_and_the_next_run_completes() {
         let (ollama, instance) = one_model();
         ollama.trouble("POST /api/pull", after, trouble.clone());
         let done = instance.run(&["genesis"]);
-        let error = format!("error: Cannot pull {PHI} {ALL}: Ollama at {} {what}.\n{AGAIN}", ollama.url());
+        let error = format!("error: Cannot pull {BRICK} {ALL}: Ollama at {} {what}.\n{AGAIN}", ollama.url());
         assert_eq!(
             (done.code, done.stdout.as_str()),
             (Some(1), format!("{ROOTS}{NO_ADAPTER}").as_str()),
@@ -119,7 +120,7 @@ fn whatever_goes_wrong_is_told_and_the_next_run_completes() {
         assert!(done.stderr.ends_with(&error), "{trouble:?} {}", done.stderr);
         let done = instance.run(&["genesis"]);
         assert_eq!(done.code, Some(0), "{done:?}");
-        assert!(done.stdout.ends_with(&format!("Pulled {PHI} {ALL}.\n{NO_ADAPTER}")), "{done:?}");
+        assert!(done.stdout.ends_with(&format!("Pulled {BRICK} {ALL}.\n{NO_ADAPTER}")), "{done:?}");
         assert_eq!(ollama.fetched(), (40 << 20) + 500, "what was half pulled is gone on with");
     }
 }
@@ -140,8 +141,8 @@ fn strange_steps_do_no_harm() {
     ollama.trouble("POST /api/pull", 0, Trouble::Say(strange.to_owned()));
     let done = instance.run(&["genesis"]);
     let progress =
-        format!("{PHI}: pulling (16.00 EiB)\n{PHI}: 100 % of 16.00 EiB\n{PHI}: \n{PHI}: back [2J\n");
-    is(&done, 0, &format!("{ROOTS}Pulled {PHI} {ALL}.\n{NO_ADAPTER}"), &progress);
+        format!("{BRICK}: pulling (16.00 EiB)\n{BRICK}: 100 % of 16.00 EiB\n{BRICK}: \n{BRICK}: back [2J\n");
+    is(&done, 0, &format!("{ROOTS}Pulled {BRICK} {ALL}.\n{NO_ADAPTER}"), &progress);
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn silence_is_waited_for_no_longer_than_the_mind_may_take() {
     ollama.trouble("POST /api/pull", 2, Trouble::Hush);
     let done = instance.run(&["genesis", "--set", "AURA_MIND_TIMEOUT_S=1"]);
     let error = format!(
-        "error: Cannot pull {PHI} {ALL}: Ollama at {} has said nothing for 1 s: look into its log, or set AURA_MIND_TIMEOUT_S higher.\n{AGAIN}",
+        "error: Cannot pull {BRICK} {ALL}: Ollama at {} has said nothing for 1 s: look into its log, or set AURA_MIND_TIMEOUT_S higher.\n{AGAIN}",
         ollama.url()
     );
     assert_eq!(done.code, Some(1), "{done:?}");
@@ -190,7 +191,7 @@ fn without_anybody_to_ask_there_is_an_image_at_least() {
     let report: Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!(
         report["models"][3],
-        json!({ "personas": ["ALFRED"], "model": QWEN, "state": "skipped", "detail": "--no-models was given" })
+        json!({ "personas": ["ALFRED"], "model": ALFRED, "state": "skipped", "detail": "--no-models was given" })
     );
     assert_eq!(
         (report["created"].clone(), report["facets"][0]["state"].clone()),
