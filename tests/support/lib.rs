@@ -2,8 +2,8 @@
 
 mod client;
 pub mod compose;
-mod ollama_report;
 pub mod models;
+mod ollama_report;
 mod places;
 pub mod proc;
 mod sandbox;

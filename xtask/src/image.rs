@@ -68,30 +68,25 @@ pub fn make(workspace: &Workspace, engine: &Engine) -> Result<[String; 2]> {
     prerequisites::check(workspace)?;
     guest::ensure(workspace)?;
     let _lock = workspace.lock("container")?;
-    let contexts = contexts(workspace);
     say("building the static programs of the container images (the first time 5 to 10 minutes)");
     let (aura, sandbox) = (program(workspace, "aura")?, program(workspace, "aura-sandbox")?);
-
-    let context = empty(&contexts.join("sandbox"))?;
-    let files = empty(&context.join("files"))?;
-    let image = files.join("image");
-    run(Command::new(&aura).env("AURA_CACHE", &workspace.cache).args(["sandbox", "pack"]).arg(&image))?;
-    let manifest: Value = serde_json::from_slice(&fs::read(image.join("python.json"))?)?;
-    let digest = |name: &str| manifest[name].as_str().unwrap_or_default().to_owned();
-    fs::copy(&sandbox, files.join("aura-sandbox"))?;
-    gather(&context, &["aura-sandbox", "image", "--no-recursion", "run"], &["run/aura"])?;
-    let labels = [("GUEST", digest("guest")), ("CONFIGURATION", digest("configuration"))];
-    let sandbox = docker_build(workspace, engine, "aura-sandbox", "sandbox-image", &context, &labels)?;
-    bill::write(workspace, "aura-sandbox", true, &contexts.join("aura-sandbox.cdx.json"))?;
-
-    let context = empty(&contexts.join("aura"))?;
-    let files = empty(&context.join("files"))?;
-    fs::copy(&aura, files.join("aura"))?;
-    gather(&context, &["aura", "--no-recursion", "run"], &["data", "run/aura"])?;
-    let aura = docker_build(workspace, engine, "aura", "compose/host", &context, &[])?;
-    bill::write(workspace, "aura", false, &contexts.join("aura.cdx.json"))?;
-    say(&format!("what is in them is listed in {}/*.cdx.json (CycloneDX)", contexts.display()));
-    Ok([sandbox, aura])
+    let sandbox = Image {
+        name: "aura-sandbox",
+        recipe: "sandbox-image",
+        program: &sandbox,
+        packer: Some(&aura),
+        folders: &["run/aura"],
+    };
+    let aura = Image {
+        name: "aura",
+        recipe: "compose/host",
+        program: &aura,
+        packer: None,
+        folders: &["data", "run/aura"],
+    };
+    let tags = [sandbox.make(workspace, engine)?, aura.make(workspace, engine)?];
+    say(&format!("what is in them is listed in {}/*.cdx.json (CycloneDX)", contexts(workspace).display()));
+    Ok(tags)
 }
 
 /// Where the images are made from.
@@ -128,25 +123,58 @@ fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     Ok(folder.join(target).join("image").join(name))
 }
 
-fn docker_build(
-    workspace: &Workspace,
-    engine: &Engine,
-    name: &str,
-    recipe: &str,
-    context: &Path,
-    more: &[(&str, String)],
-) -> Result<String> {
-    let tag = format!("{name}:{VERSION}");
-    say(&format!("container image {tag}"));
-    let mut build = engine.command();
-    build.args(["build", "--quiet", "--tag", &tag, "--file"]);
-    build.arg(workspace.root.join(recipe).join("Dockerfile"));
-    let own = [("VERSION", VERSION.to_owned()), ("REVISION", revision(workspace))];
-    for (argument, value) in own.iter().chain(more) {
-        build.arg("--build-arg").arg(format!("{argument}={value}"));
+/// What an image is made of.
+struct Image<'a> {
+    name: &'static str,
+    /// The folder of its Dockerfile.
+    recipe: &'static str,
+    program: &'a Path,
+    /// What compiles Python for it, if that is in it.
+    packer: Option<&'a Path>,
+    /// What its program writes to.
+    folders: &'static [&'static str],
+}
+
+impl Image<'_> {
+    /// Makes it, and the list of what is in it; its name.
+    fn make(&self, workspace: &Workspace, engine: &Engine) -> Result<String> {
+        let contexts = contexts(workspace);
+        let context = empty(&contexts.join(self.name))?;
+        let files = empty(&context.join("files"))?;
+        fs::copy(self.program, files.join(self.name))?;
+        let mut names = vec![self.name];
+        let mut arguments = vec![("VERSION", VERSION.to_owned()), ("REVISION", revision(workspace))];
+        if let Some(packer) = self.packer {
+            names.push("image");
+            let python = files.join("image");
+            let mut pack = Command::new(packer);
+            run(pack.env("AURA_CACHE", &workspace.cache).args(["sandbox", "pack"]).arg(&python))?;
+            arguments.extend(labels(&serde_json::from_slice(&fs::read(python.join("python.json"))?)?)?);
+        }
+        gather(&context, &[&names[..], &["--no-recursion", "run"]].concat(), self.folders)?;
+
+        let tag = format!("{}:{VERSION}", self.name);
+        say(&format!("container image {tag}"));
+        let mut build = engine.command();
+        build.args(["build", "--quiet", "--tag", &tag, "--file"]);
+        build.arg(workspace.root.join(self.recipe).join("Dockerfile"));
+        for (argument, value) in arguments {
+            build.arg("--build-arg").arg(format!("{argument}={value}"));
+        }
+        capture(build.arg(context))?;
+        let list = contexts.join(format!("{}.cdx.json", self.name));
+        bill::write(workspace, self.name, self.packer.is_some(), &list)?;
+        Ok(tag)
     }
-    capture(build.arg(context))?;
-    Ok(tag)
+}
+
+/// The labels that say which Python is in an image, from what stands beside it there.
+fn labels(manifest: &Value) -> Result<[(&'static str, String); 2]> {
+    let label = |argument, key: &str| -> Result<_> {
+        let digest = manifest[key].as_str().with_context(|| format!("python.json names no {key}"))?;
+        Ok((argument, digest.to_owned()))
+    };
+    Ok([label("GUEST", "guest")?, label("CONFIGURATION", "configuration")?])
 }
 
 /// The commit, if this is a checkout of git with nothing changed.
@@ -185,4 +213,19 @@ fn gather(context: &Path, files: &[&str], folders: &[&str]) -> Result<()> {
     tar("--append", USER, "ug=rwx,o=", folders)?;
     fs::remove_dir_all(root)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::labels;
+
+    #[test]
+    fn a_python_without_a_digest_is_refused() {
+        let refused = labels(&json!({ "guest": "ab" })).expect_err("no configuration");
+        assert_eq!(refused.to_string(), "python.json names no configuration");
+        let whole = labels(&json!({ "guest": "ab", "configuration": "cd" })).expect("labels");
+        assert_eq!(whole, [("GUEST", "ab".to_owned()), ("CONFIGURATION", "cd".to_owned())]);
+    }
 }

@@ -62,7 +62,7 @@ fn the_image_is_the_same_bytes_again() {
     let tag = format!("auratest{}", std::process::id());
     let build = ["build", "--no-cache", "--quiet", "--tag", &tag, "--file"];
     let recipe = recipe.to_str().expect("a path of text");
-    let context = format!("{context}/sandbox");
+    let context = format!("{context}/aura-sandbox");
     docker(&[&build[..], &[recipe, &context]].concat()).ok();
     let layers = |image: &str| inspect(image)["RootFS"]["Layers"].take();
     let again = layers(&tag);

@@ -317,7 +317,9 @@ pub fn arango_gets_its_secrets_and_is_kept() {
     let done = checkout.run(&[]);
     assert!(done.stdout.starts_with("Image of objects: ArangoDB.\n"), "{}", done.stdout);
     assert!(
-        checkout.calls().contains(&"docker compose -p aura -f compose.yaml -f compose.arango.yaml up -d".to_owned())
+        checkout
+            .calls()
+            .contains(&"docker compose -p aura -f compose.yaml -f compose.arango.yaml up -d".to_owned())
     );
 }
 

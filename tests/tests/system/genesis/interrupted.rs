@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use aura_tests::models::BRICK;
 use aura_tests::Trouble;
+use aura_tests::models::BRICK;
 use rusqlite::Connection;
 
 use super::{AGAIN, ROOTS, image, is, one_model, with_facets};
