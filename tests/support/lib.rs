@@ -3,18 +3,18 @@
 mod client;
 pub mod compose;
 pub mod models;
-mod ollama_report;
 mod places;
 pub mod proc;
+mod process;
 mod sandbox;
 pub mod scripted_mind;
 pub mod scripted_ollama;
 mod server;
+mod serving;
 mod trial;
 mod wire;
 
 pub use client::{Answer, Client, Record};
-pub use ollama_report::OllamaReport;
 pub use places::{copy, root, which};
 pub use sandbox::SandboxProcess;
 pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};

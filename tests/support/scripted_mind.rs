@@ -17,16 +17,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 
 use crate::models::{ALFRED, BABS, BRICK, ROBIN};
+use crate::serving::Serving;
 use crate::wire::{self, Incoming};
 
 /// The digest of each model it has.
@@ -188,11 +186,10 @@ impl Script {
     }
 }
 
-/// The server. It runs on a thread of its own, so blocking tests can use it too, and stops when this value goes.
+/// The server. It stops when this value goes.
 pub struct ScriptedMind {
-    url: String,
+    serving: Serving,
     script: Arc<Mutex<Script>>,
-    stop: Option<oneshot::Sender<()>>,
 }
 
 impl ScriptedMind {
@@ -204,23 +201,11 @@ impl ScriptedMind {
 
     #[must_use]
     pub fn start_blocking() -> Self {
-        let listener = StdListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("the address just bound"));
         let models = [ALFRED, BRICK, ROBIN, BABS].map(str::to_owned).to_vec();
         let script = Arc::new(Mutex::new(Script { models, ..Script::default() }));
-        let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&script);
-        thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                tokio::select! {
-                    served = serve(listener, shared) => served.expect("the scripted mind serves"),
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { url, script, stop: Some(stop) }
+        let serving = Serving::start(0, move |stream, _| converse(stream, Arc::clone(&shared)));
+        Self { serving, script }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -251,39 +236,17 @@ impl ScriptedMind {
     /// For `OLLAMA_HOST`.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url.clone()
+        self.serving.url()
     }
 
     /// For `OPENAI_BASE_URL`.
     #[must_use]
     pub fn openai_url(&self) -> String {
-        format!("{}/v1", self.url)
+        format!("{}/v1", self.url())
     }
 }
 
-impl Drop for ScriptedMind {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may have ended already.
-            let _ = stop.send(());
-        }
-    }
-}
-
-async fn serve(listener: StdListener, script: Arc<Mutex<Script>>) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let script = Arc::clone(&script);
-        tokio::spawn(async move {
-            // A client that goes away in the middle is part of what is tested.
-            let _ = converse(stream, &script).await;
-        });
-    }
-}
-
-async fn converse(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, script: Arc<Mutex<Script>>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let incoming = wire::receive(&mut stream).await?;
     let locked = || script.lock().unwrap_or_else(PoisonError::into_inner);

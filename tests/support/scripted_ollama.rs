@@ -1,18 +1,20 @@
 //! An Ollama without models that think: it pulls from a library of its own, keeps what is half pulled, takes blobs,
-//! makes models and shows them, over real HTTP; and it goes wrong where a test tells it to.
+//! makes models and shows them, and tells of itself what a test wants, over real HTTP; and it goes wrong where a test
+//! tells it to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::MODEL_DIGEST;
+use crate::serving::Serving;
 use crate::wire::{self, Incoming};
 
 /// How it goes wrong.
@@ -35,6 +37,7 @@ pub enum Trouble {
 /// A model that is there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
+    pub size: u64,
     pub from: String,
     pub system: String,
     pub parameters: BTreeMap<String, Value>,
@@ -45,6 +48,13 @@ pub struct Model {
 
 #[derive(Default)]
 struct State {
+    version: String,
+    /// What its clock says, as HTTP writes it.
+    date: Option<String>,
+    /// Names, sizes, and what of them is on the GPU.
+    loaded: Vec<(String, u64, u64)>,
+    /// Models whose files it cannot read.
+    damaged: Vec<String>,
     /// What can be pulled: a name with the bytes of each layer.
     library: BTreeMap<String, Vec<u64>>,
     /// How much of each layer is there.
@@ -59,55 +69,62 @@ struct State {
     refuses_adapters: bool,
 }
 
-/// It runs on a thread of its own and stops when this value goes.
+/// It stops when this value goes.
 pub struct ScriptedOllama {
-    port: u16,
+    serving: Serving,
     state: Arc<Mutex<State>>,
-    dying: Arc<Notify>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl ScriptedOllama {
     /// Has no model, and can pull these: a name with the bytes of each layer.
     pub fn start(library: &[(&str, &[u64])]) -> Self {
         let library = library.iter().map(|(name, layers)| ((*name).to_owned(), layers.to_vec()));
-        let state = Arc::new(Mutex::new(State { library: library.collect(), ..State::default() }));
-        let listener = StdListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = listener.local_addr().expect("the address just bound").port();
-        let mut ollama = Self { port, state, dying: Arc::default(), thread: None };
-        ollama.serve_on(listener);
+        let version = "0.9.0".to_owned();
+        let state = State { version, library: library.collect(), ..State::default() };
+        let state = Arc::new(Mutex::new(state));
+        Self { serving: serve(0, &state), state }
+    }
+
+    /// Has these models, with their sizes, and can pull none.
+    pub fn with(models: &[(&str, u64)]) -> Self {
+        let ollama = Self::start(&[]);
+        ollama.has(models);
         ollama
     }
 
     /// Starts it again where it was, with what it had, after [`Trouble::Die`].
     pub fn revive(&mut self) {
-        self.thread.take().map(JoinHandle::join);
-        let listener = StdListener::bind(("127.0.0.1", self.port)).expect("its port is free again");
-        self.serve_on(listener);
-    }
-
-    fn serve_on(&mut self, listener: StdListener) {
-        let (state, dying) = (Arc::clone(&self.state), Arc::clone(&self.dying));
-        self.thread = Some(thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                tokio::select! {
-                    served = serve(listener, state, Arc::clone(&dying)) => served.expect("it serves"),
-                    () = dying.notified() => {}
-                }
-            });
-        }));
+        self.serving = serve(self.serving.ended(), &self.state);
     }
 
     /// For `OLLAMA_HOST`.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.serving.url()
     }
 
     /// The next answer to a request that begins so (`POST /api/pull`) goes wrong after so many lines.
     pub fn trouble(&self, request: &str, after: usize, trouble: Trouble) {
         self.state().troubles.push((request.to_owned(), after, trouble));
+    }
+
+    pub fn version(&self, version: &str) {
+        version.clone_into(&mut self.state().version);
+    }
+
+    /// What its clock says, as HTTP writes it.
+    pub fn date(&self, date: Option<&str>) {
+        self.state().date = date.map(str::to_owned);
+    }
+
+    /// The models it has loaded, with their sizes and what of them is on the GPU.
+    pub fn loaded(&self, loaded: &[(&str, u64, u64)]) {
+        let own = |(name, size, gpu): &(&str, u64, u64)| ((*name).to_owned(), *size, *gpu);
+        self.state().loaded = loaded.iter().map(own).collect();
+    }
+
+    /// The models whose files it cannot read.
+    pub fn damaged(&self, models: &[&str]) {
+        self.state().damaged = models.iter().map(ToString::to_string).collect();
     }
 
     /// As Ollama 0.34.1 and newer.
@@ -141,6 +158,13 @@ impl ScriptedOllama {
         self.state().blobs.contains_key(digest)
     }
 
+    /// Has these models and no others, with their sizes.
+    pub fn has(&self, models: &[(&str, u64)]) {
+        let own =
+            |(name, size): &(&str, u64)| ((*name).to_owned(), Model { size: *size, ..Model::default() });
+        self.state().models = models.iter().map(own).collect();
+    }
+
     /// Puts a model there, or changes it behind everybody's back.
     pub fn put(&self, name: &str, model: Model) {
         self.state().models.insert(name.to_owned(), model);
@@ -151,39 +175,24 @@ impl ScriptedOllama {
     }
 }
 
-impl Drop for ScriptedOllama {
-    fn drop(&mut self) {
-        self.dying.notify_one();
-    }
-}
-
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: StdListener, state: Arc<Mutex<State>>, dying: Arc<Notify>) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        let (mut stream, _) = listener.accept().await?;
-        let (state, dying) = (Arc::clone(&state), Arc::clone(&dying));
-        tokio::spawn(async move {
-            // A client that goes away in the middle is part of what is tested.
-            let Ok(incoming) = wire::receive(&mut stream).await else { return };
-            let mut trouble = None;
-            {
-                let mut state = lock(&state);
-                let request = format!("{} {}", incoming.method, incoming.path);
-                let begins = |(begin, ..): &(String, usize, Trouble)| request.starts_with(begin);
-                if let Some(at) = state.troubles.iter().position(begins) {
-                    let (_, after, what) = state.troubles.remove(at);
-                    trouble = Some((after, what));
-                }
-            }
-            let account = Account { stream, state, dying, trouble, lines: 0 };
-            let _ = account.answer(&incoming).await;
-        });
-    }
+fn serve(port: u16, state: &Arc<Mutex<State>>) -> Serving {
+    let state = Arc::clone(state);
+    Serving::start(port, move |stream, dying| answer(stream, Arc::clone(&state), dying))
+}
+
+async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>, dying: Arc<Notify>) -> io::Result<()> {
+    let incoming = wire::receive(&mut stream).await?;
+    let request = format!("{} {}", incoming.method, incoming.path);
+    let trouble = {
+        let troubles = &mut lock(&state).troubles;
+        let at = troubles.iter().position(|(begin, ..)| request.starts_with(begin));
+        at.map(|at| troubles.remove(at)).map(|(_, after, what)| (after, what))
+    };
+    Account { stream, state, dying, trouble, lines: 0 }.answer(&incoming).await
 }
 
 /// One answer.
@@ -202,11 +211,24 @@ impl Account {
         }
         let body: Value = serde_json::from_slice(&incoming.body).unwrap_or_default();
         match (incoming.method.as_str(), incoming.path.as_str()) {
-            ("GET", "/api/version") => self.json(200, &json!({ "version": "0.9.0" })).await,
+            ("GET", "/api/version") => {
+                let version = json!({ "version": lock(&self.state).version });
+                self.json(200, &version).await
+            }
             ("GET", "/api/tags") => {
-                let named =
-                    |name: &String| json!({ "name": name, "model": name, "digest": sha256(name.as_bytes()) });
-                let models: Vec<Value> = lock(&self.state).models.keys().map(named).collect();
+                let told = |(name, model): (&String, &Model)| {
+                    let size = model.size;
+                    json!({ "name": name, "model": name, "size": size, "digest": MODEL_DIGEST })
+                };
+                let models: Vec<Value> = lock(&self.state).models.iter().map(told).collect();
+                self.json(200, &json!({ "models": models })).await
+            }
+            ("GET", "/api/ps") => {
+                let told = |loaded: &(String, u64, u64)| {
+                    let (name, size, gpu) = loaded;
+                    json!({ "name": name, "size": size, "size_vram": gpu })
+                };
+                let models: Vec<Value> = lock(&self.state).loaded.iter().map(told).collect();
                 self.json(200, &json!({ "models": models })).await
             }
             ("POST", "/api/show") => self.show(body["model"].as_str().unwrap_or_default()).await,
@@ -224,7 +246,8 @@ impl Account {
     }
 
     async fn json(&mut self, status: u16, body: &Value) -> io::Result<()> {
-        wire::document(&mut self.stream, status, &body.to_string()).await
+        let date = lock(&self.state).date.clone();
+        wire::dated(&mut self.stream, date.as_deref(), status, &body.to_string()).await
     }
 
     /// A line of an account, unless it is time to go wrong.
@@ -368,7 +391,11 @@ impl Account {
     }
 
     async fn show(&mut self, name: &str) -> io::Result<()> {
-        let Some(model) = lock(&self.state).models.get(name).cloned() else {
+        let model = {
+            let state = lock(&self.state);
+            state.models.get(name).filter(|_| !state.damaged.iter().any(|damaged| damaged == name)).cloned()
+        };
+        let Some(model) = model else {
             return self.json(404, &json!({ "error": format!("model '{name}' not found") })).await;
         };
         let mut parameters = Vec::new();

@@ -4,8 +4,7 @@
 //! Nothing of the tester's own settings reaches it but where the cache and the guest are.
 
 use std::env;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::process::Process;
 use crate::{Client, ScriptedMind};
 
 /// What says where the guest and its compiled image are.
@@ -182,16 +182,9 @@ impl Server {
     /// Serves what is in the instance's folder.
     pub fn serve(mut instance: Instance) -> Self {
         instance.settings.retain(|(name, _)| name != "AURA_URL");
-        let log = instance.folder().join("log");
-        let file = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut command = instance.command(&["serve", "--port", "0"]);
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
-        let mut process = Process { child: command.spawn().expect("the program starts"), log };
-        let mut stdout = BufReader::new(process.child.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("the server prints UTF-8");
+        let (process, line) = Process::start(&mut command, instance.folder().join("log"));
         let url = line.trim().strip_prefix("AURA listens on ").expect("the server starts").to_owned();
-        thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
         instance.settings.push(("AURA_URL".to_owned(), url.clone()));
         Self { process, client: Client::new(url), instance }
     }
@@ -204,11 +197,11 @@ impl Server {
 
     /// Stops its clock, as when a laptop sleeps.
     pub fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
+        self.process.signal(Signal::SIGSTOP);
     }
 
     pub fn wake(&self) {
-        self.signal(Signal::SIGCONT);
+        self.process.signal(Signal::SIGCONT);
     }
 
     pub fn client(&self) -> &Client {
@@ -221,29 +214,24 @@ impl Server {
     }
 
     /// As `kill -9` ends it, or the machine losing power.
-    pub fn kill(mut self) -> Stopped {
-        self.process.child.kill().expect("the server runs");
+    pub fn kill(self) -> Stopped {
+        self.process.signal(Signal::SIGKILL);
         self.stopped()
     }
 
     /// The number of its process.
     pub fn id(&self) -> u32 {
-        self.process.child.id()
+        self.process.id()
     }
 
     /// Asks it to stop, as a service manager does, and does not wait for it.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
-    }
-
-    fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(self.process.child.id().cast_signed());
-        kill(id, signal).expect("the server runs");
+        self.process.signal(Signal::SIGTERM);
     }
 
     /// Waits until it has ended.
     pub fn stopped(mut self) -> Stopped {
-        let status = self.process.child.wait().expect("the server can be waited for");
+        let status = self.process.wait();
         Stopped { instance: self.instance, status }
     }
 }
@@ -269,21 +257,5 @@ impl Stopped {
     /// All that the server has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.instance.folder().join("log")).expect("the log is UTF-8")
-    }
-}
-
-struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if thread::panicking() {
-            eprintln!("the server's log:\n{}", std::fs::read_to_string(&self.log).unwrap_or_default());
-        }
     }
 }

@@ -47,8 +47,14 @@ fn header(head: &str, wanted: &str) -> Option<String> {
 
 /// A whole answer at once.
 pub async fn document(stream: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+    dated(stream, None, status, body).await
+}
+
+/// A whole answer at once, with the time of the server's clock.
+pub async fn dated(stream: &mut TcpStream, date: Option<&str>, status: u16, body: &str) -> io::Result<()> {
+    let date = date.map(|date| format!("date: {date}\r\n")).unwrap_or_default();
     let head = format!(
-        "HTTP/1.1 {status} Scripted\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {status} Scripted\r\nconnection: close\r\n{date}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use aura_tests::models::{ALFRED, BABS, BRICK, ROBIN};
-use aura_tests::{Done, Instance, OllamaReport, SandboxProcess, ScriptedMind, Server};
+use aura_tests::{Done, Instance, SandboxProcess, ScriptedMind, ScriptedOllama, Server};
 use serde_json::Value;
 
 use crate::api::NOWHERE;
@@ -91,8 +91,7 @@ fn set_mode(file: &Path, mode: u32) {
 /// Whatever is set, a run tells of all there is, so that no entry of the table is idle and no diagnosis lacks one.
 #[test]
 fn the_table_has_all_diagnoses_and_no_others() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let base = instance(&ollama.url());
     let lines = |args: &[&str]| {
         let done = base.run(args);
@@ -144,8 +143,7 @@ fn the_table_has_all_diagnoses_and_no_others() {
 
 #[test]
 fn an_ollama_that_is_too_old_is_replaced() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     ollama.version("0.4.7");
     let instance = instance(&ollama.url());
     let ill = look(&instance);
@@ -168,9 +166,8 @@ fn an_ollama_that_is_too_old_is_replaced() {
 
 #[test]
 fn models_that_are_missing_or_damaged_are_pulled() {
-    let ollama = OllamaReport::start();
+    let ollama = ScriptedOllama::with(&[(BRICK, 1), (BABS, 1)]);
     let instance = instance(&ollama.url());
-    ollama.models(&[(BRICK, 1), (BABS, 1)]);
     let ill = look(&instance);
     assert_eq!(ill.code, Some(1));
     let missing = |state, persona, model| {
@@ -185,7 +182,7 @@ fn models_that_are_missing_or_damaged_are_pulled() {
     let room = ill.one("models-disk");
     assert!(room.contains("2 models are missing and need up to 9.31 GiB; "), "{room}");
 
-    ollama.models(&ALL);
+    ollama.has(&ALL);
     ollama.damaged(&[ALFRED]);
     let damaged = look(&instance);
     let told = format!(
@@ -210,7 +207,7 @@ fn models_that_are_missing_or_damaged_are_pulled() {
     let missing =
         "fail: ALFRED has no model: tiny is not in Ollama -> Run `aura genesis`, or `ollama pull tiny`.";
     assert_eq!((told.code, told.one("model-alfred").as_str()), (Some(1), missing));
-    ollama.models(&[("tiny:latest", 1)]);
+    ollama.has(&[("tiny:latest", 1)]);
     let told = look(&one);
     assert_eq!((told.code, told.one("model-alfred").as_str()), (Some(0), "ok: ALFRED: tiny (2c1ce5a8b2f0)"));
     assert_eq!(told.told("model-robin"), [""; 0]);
@@ -228,8 +225,7 @@ fn a_mind_that_does_not_answer_is_started() {
     for name in ["ollama-version", "model-alfred", "gpu-used"] {
         assert_eq!(ill.one(name), "skipped: Ollama does not answer");
     }
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let mut cured = alone.clone();
     cured.set("OLLAMA_HOST", &ollama.url());
     assert_eq!(look(&cured).code, Some(0));
@@ -237,10 +233,9 @@ fn a_mind_that_does_not_answer_is_started() {
 
 #[test]
 fn a_model_too_large_for_the_memory_gives_way_to_a_smaller_one() {
-    let ollama = OllamaReport::start();
-    let instance = instance(&ollama.url());
     // More than any machine has.
-    ollama.models(&[(ALFRED, 1 << 60), (ROBIN, 1)]);
+    let ollama = ScriptedOllama::with(&[(ALFRED, 1 << 60), (ROBIN, 1)]);
+    let instance = instance(&ollama.url());
     let ill = look(&instance);
     let told = ill.one("memory");
     assert_eq!(ill.code, Some(1));
@@ -249,18 +244,17 @@ fn a_model_too_large_for_the_memory_gives_way_to_a_smaller_one() {
          AURA_MIND_MODEL to a smaller model."
     );
     assert!(told.starts_with("fail: ") && told.ends_with(&end), "{told}");
-    ollama.models(&[(ALFRED, 1 << 20), (ROBIN, 1 << 60), (BABS, 1), (BRICK, 1)]);
+    ollama.has(&[(ALFRED, 1 << 20), (ROBIN, 1 << 60), (BABS, 1), (BRICK, 1)]);
     let less = look(&instance);
     assert!(less.code == Some(0) && less.one("memory").starts_with("warn: "), "{}", less.one("memory"));
-    ollama.models(&ALL);
+    ollama.has(&ALL);
     let well = look(&instance).one("memory");
     assert!(well.starts_with("ok: ") && well.ends_with("; all models that are there need 4 B"), "{well}");
 }
 
 #[test]
 fn what_is_loaded_is_seen_on_the_gpu_or_beside_it() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let instance = instance(&ollama.url());
     let none = "skipped: no model is loaded now: `aura mind ask greet` loads one, then look again";
     assert_eq!(look(&instance).one("gpu-used"), none);
@@ -276,8 +270,7 @@ fn what_is_loaded_is_seen_on_the_gpu_or_beside_it() {
 
 #[test]
 fn a_clock_that_is_hours_late_is_told() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let instance = instance(&ollama.url());
     ollama.date(Some("Tue, 19 Jan 2038 03:14:07 GMT"));
     let ill = look(&instance);
@@ -323,8 +316,7 @@ fn whoever_has_the_port_is_named_unless_it_is_our_own_server() {
 
 #[test]
 fn fix_makes_what_a_first_launch_needs_and_says_so() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let instance = instance(&ollama.url());
     let data = instance.folder().join("data");
     let (shown, image) = (data.display(), data.join("image.sqlite").display().to_string());
@@ -376,8 +368,7 @@ fn fix_makes_what_a_first_launch_needs_and_says_so() {
 
 #[test]
 fn files_with_secrets_are_locked_up() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let mut instance = instance(&ollama.url());
     instance.set("ARANGO_PASS_FILE", "pass");
     let (env, pass) = (instance.folder().join(".env"), instance.folder().join("pass"));
@@ -419,8 +410,7 @@ fn files_with_secrets_are_locked_up() {
 
 #[test]
 fn a_damaged_image_of_the_guest_is_compiled_anew_and_drafts_are_swept() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let (mut instance, guest, image) = copied(&kept());
     instance.set("OLLAMA_HOST", &ollama.url());
     instance.set("AURA_API_PORT", "0");
@@ -454,8 +444,7 @@ fn a_damaged_image_of_the_guest_is_compiled_anew_and_drafts_are_swept() {
 
 #[test]
 fn a_sandbox_that_is_gone_leaves_no_socket_and_one_that_runs_tells_its_guest() {
-    let ollama = OllamaReport::start();
-    ollama.models(&ALL);
+    let ollama = ScriptedOllama::with(&ALL);
     let mut instance = instance(&ollama.url());
     assert_eq!(look(&instance).one("sandbox"), "skipped: isolates run in this process");
     let data = instance.folder().join("data");
