@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod bad_input;
+mod bombs;
 mod budgets;
 mod cli;
 mod copy;
