@@ -30,7 +30,7 @@ pub fn run_tests(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
 pub fn measure_guard(workspace: &Workspace) -> Result<ExitCode> {
     guest::ensure(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--package", "aura-tests", "--test", "guard", "--", "--nocapture"]);
+    cargo.args(["test", "--locked", "--workspace", "--test", "guard", "--", "--nocapture"]);
     run(cargo.env("AURA_WRITE_TABLE", "1"))?;
     Ok(ExitCode::SUCCESS)
 }
