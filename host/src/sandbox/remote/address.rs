@@ -47,9 +47,11 @@ impl Address {
             && url.query().is_none()
             && url.fragment().is_none();
         let path = if url.path() == "/" { PATH } else { url.path() };
+        // A URL forgets the port that its scheme stands for: under another scheme it says it.
+        let said = || url::Url::parse(&format!("https:{}", text.split_once(':')?.1)).ok()?.port();
         is_plain.then_some(Self::Tcp {
             host: url.host_str()?.to_owned(),
-            port: url.port().unwrap_or(PORT),
+            port: url.port().or_else(said).unwrap_or(PORT),
             path: path.to_owned(),
         })
     }
@@ -158,6 +160,8 @@ mod tests {
             ("unix:/run/aura/", Some("unix:/run/aura/")),
             ("http://sandbox:8100/execute", Some("http://sandbox:8100/execute")),
             ("http://sandbox", Some("http://sandbox:8100/execute")),
+            ("http://sandbox:80/execute", Some("http://sandbox:80/execute")),
+            ("http://sandbox:443", Some("http://sandbox:443/execute")),
             ("http://[::1]:9/x", Some("http://[::1]:9/x")),
             ("unix:relative.sock", None),
             ("https://sandbox:8100/execute", None),
