@@ -1,6 +1,7 @@
 //! `aura-sandbox`: what `aura sandbox serve` becomes, as a program of its own for a container image. It has the isolates
 //! and the process that serves them, and neither compiler nor store, HTTP client and settings.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,7 +39,9 @@ struct Options {
 fn main() -> ExitCode {
     close_inherited_files();
     let options = Options::parse();
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false);
+    // Otherwise it says on stderr what stderr did not take, and dies of that.
+    let log = log.log_internal_errors(false);
     let log = log.with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
     if options.json_log {
         log.json().init();
@@ -47,14 +50,20 @@ fn main() -> ExitCode {
     }
     match if options.check { check(&options.listen) } else { serve(options) } {
         Ok(text) => {
-            println!("{text}");
+            say(&text);
             ExitCode::SUCCESS
         }
         Err(text) => {
-            eprintln!("error: {text}");
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(io::stderr(), "error: {text}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Who does not read this may still make calls.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn check(address: &Address) -> Result<String, String> {
@@ -66,6 +75,6 @@ fn serve(options: Options) -> Result<String, String> {
     let Options { listen, image, group, require_confinement, .. } = options;
     let process = Process { listen, group, require_confinement };
     let load = |before: &mut dyn FnMut()| WasmSandbox::load_packed(&image, before);
-    let calls = process.serve(load, |ready| println!("{ready}"));
+    let calls = process.serve(load, say);
     calls.map(stopped).map_err(|error: ProcessError| error.to_string())
 }

@@ -168,6 +168,8 @@ fn start_log_as(filter: &str, format: LogFormat, no_color: bool) -> Result<(), F
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::Usage(format!("AURA_LOG='{filter}' is not valid: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Otherwise it says on stderr what stderr did not take, and dies of that.
+    let log = log.log_internal_errors(false);
     match format {
         LogFormat::Json => log.json().init(),
         LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal() && !no_color).init(),

@@ -4,6 +4,8 @@ use std::fs;
 
 use aura_tests::{Instance, SandboxProcess};
 
+use crate::liar::Liar;
+
 #[test]
 fn where_it_may_listen() {
     let instance = Instance::new(&[]);
@@ -78,4 +80,18 @@ fn a_command_says_that_no_sandbox_answers() {
     let doctor = instance.run(&["doctor"]);
     let line = format!("FAIL  sandbox: {why}\n");
     assert!(doctor.stdout.contains(&line), "{}", doctor.stdout);
+}
+
+#[test]
+fn what_nobody_reads_ends_no_program() {
+    let instance = Instance::new(&[("AURA_LOG", "trace")]);
+    let liar = Liar::start(|_| ());
+    let check = format!("aura-sandbox --listen {} --check", liar.url());
+    let said = instance.shell(&check);
+    let text = format!("{} is ready, not confined.\n", liar.url());
+    assert_eq!((said.code, said.stdout), (Some(0), text));
+    let unsaid = instance.shell(&format!("{check} >/dev/full"));
+    assert_eq!((unsaid.code, unsaid.stdout.as_str()), (Some(0), ""));
+    let unsaid = instance.shell("aura sandbox serve --listen unix:/nowhere/a.sock 2>/dev/full");
+    assert_eq!((unsaid.code, unsaid.stdout.as_str()), (Some(1), ""));
 }
