@@ -1,7 +1,7 @@
 //! The process in which isolates are served. It takes what it needs from the file system, gives up everything else for
 //! good, and only then starts threads and accepts connections.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -99,6 +99,10 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     let cannot = |error| ProcessError::Failed(format!("Cannot listen on {address}: {error}"));
     match address {
         Address::Unix(path) => {
+            // Of two that start at once one finds the other's socket, and does not remove it as what was left behind.
+            // A lock on the folder leaves no file there.
+            let folder = File::open(path.parent().unwrap_or(path)).map_err(cannot)?;
+            folder.lock().map_err(cannot)?;
             if !give_way(path)? {
                 let text = format!("Another sandbox listens on {} already.", path.display());
                 return Err(ProcessError::Failed(text));
@@ -194,4 +198,37 @@ fn owner(socket: &Path) -> PathBuf {
 /// Each container is a machine by name.
 fn this_machine() -> Vec<u8> {
     rustix::system::uname().nodename().to_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn of_those_that_find_a_socket_left_behind_one_listens_on_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let address = Address::Unix(path.clone());
+        for _ in 0..100 {
+            drop(UnixListener::bind(&path).unwrap());
+            let together = Barrier::new(2);
+            let start = || {
+                together.wait();
+                listen(&address, false)
+            };
+            let [one, other] = thread::scope(|scope| {
+                [scope.spawn(start), scope.spawn(start)].map(|thread| thread.join().unwrap())
+            });
+            let refused = match (&one, &other) {
+                (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused.to_string(),
+                _ => panic!("{:?}", [one.is_ok(), other.is_ok()]),
+            };
+            assert_eq!(refused, format!("Another sandbox listens on {} already.", path.display()));
+            assert!(address.connect(LISTENING).is_ok());
+            fs::remove_file(&path).unwrap();
+        }
+    }
 }
