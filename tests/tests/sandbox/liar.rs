@@ -24,14 +24,27 @@ impl Liar {
     }
 
     pub fn welcoming(welcome: Welcome, script: impl Fn(&mut UnixStream) + Send + Sync + 'static) -> Self {
+        Self::welcoming_when(|| (), welcome, script)
+    }
+
+    /// It greets when `time` returns.
+    pub fn welcoming_when(
+        time: impl Fn() + Send + Sync + 'static,
+        welcome: Welcome,
+        script: impl Fn(&mut UnixStream) + Send + Sync + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("liar.sock")).expect("a socket");
-        let (welcome, script): (_, Arc<Script>) = (Arc::new(welcome), Arc::new(script));
+        let (welcome, script): (_, Arc<Script>) = (Arc::new((time, welcome)), Arc::new(script));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (welcome, script) = (Arc::clone(&welcome), Arc::clone(&script));
                 // A client that goes away ends the thread.
-                thread::spawn(move || attend(stream.expect("a connection"), &welcome, &*script));
+                thread::spawn(move || {
+                    let (time, welcome) = &*welcome;
+                    time();
+                    attend(stream.expect("a connection"), welcome, &*script);
+                });
             }
         });
         Self { folder }

@@ -1,6 +1,7 @@
 //! Whatever a sandbox answers, the run fails with a text that says what it was, and nothing of it is taken over.
 
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Barrier, Once};
 use std::thread;
 use std::time::Duration;
 
@@ -227,6 +228,40 @@ fn a_greeting_that_is_none_is_not_used() {
         let run = sandbox.run(&program("lie", "return 1", QUOTA).call, &mut Nobody);
         assert!(matches!(run.outcome, Outcome::Returned { .. }), "{:?}", run.outcome);
     }
+}
+
+/// Each of the others hangs; the first answers when all have been asked.
+#[test]
+fn sandboxes_that_say_nothing_are_waited_for_together() {
+    const SILENT: usize = 4;
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = Arc::new(Barrier::new(SILENT + 1));
+    let silent: Vec<_> = (0..SILENT)
+        .map(|number| {
+            let path = folder.path().join(format!("{number}.sock"));
+            let (listener, asked) = (UnixListener::bind(&path).expect("a socket"), Arc::clone(&asked));
+            let hangs = thread::spawn(move || {
+                let connection = listener.accept().expect("a connection");
+                asked.wait();
+                (listener, connection)
+            });
+            (format!("unix:{}", path.display()), hangs)
+        })
+        .collect();
+    let once = Once::new();
+    let time = move || {
+        once.call_once(|| {
+            asked.wait();
+        });
+    };
+    let first = Liar::welcoming_when(time, welcome(), |stream| say(stream, &ran(returned("1", None))));
+    let urls: Vec<_> = silent.iter().map(|(url, _)| url.as_str()).collect();
+    let sandbox = client(&format!("{},{}", first.url(), urls.join(","))).expect("one answers");
+    let mut said = vec![format!("{} is ready (not confined)", first.url())];
+    said.extend(urls.iter().map(|url| format!("{url} is away: it did not answer in time")));
+    assert_eq!(sandbox.check(), Ok(said.join("; ")));
+    let run = sandbox.run(&program("lie", "return 1", QUOTA).call, &mut Nobody);
+    assert!(matches!(run.outcome, Outcome::Returned { .. }), "{:?}", run.outcome);
 }
 
 #[tokio::test]

@@ -33,6 +33,17 @@ struct Place {
     busy: AtomicUsize,
 }
 
+impl Place {
+    /// Greets and pings.
+    fn ask(&self) -> Result<Greeted, WireError> {
+        let (mut connection, greeting) = Connection::open(&self.address)?;
+        connection.ping()?;
+        Ok((connection, greeting))
+    }
+}
+
+type Greeted = (Connection, Greeting);
+
 enum State {
     /// With what confines it.
     Ready(String),
@@ -113,10 +124,18 @@ impl Pool {
         self.first.get()
     }
 
-    /// Asks every sandbox once.
+    /// Asks every sandbox once, all at the same time. In their order the answers count: the first decides on guest and
+    /// configuration.
     pub fn look(&self) {
-        for index in 0..self.places.len() {
-            self.look_at(index, &mut None);
+        let mut answers: Vec<_> = self.places.iter().map(|_| None).collect();
+        thread::scope(|scope| {
+            for (place, answer) in self.places.iter().zip(&mut answers) {
+                // Those without a thread are asked after the others.
+                drop(thread::Builder::new().spawn_scoped(scope, move || *answer = Some(place.ask())));
+            }
+        });
+        for (index, answer) in answers.into_iter().enumerate() {
+            self.hear(index, answer.unwrap_or_else(|| self.places[index].ask()));
         }
     }
 
@@ -188,26 +207,20 @@ impl Pool {
     }
 
     /// Greets and pings, on a connection that is kept if there is one.
-    fn look_at(&self, index: usize, kept: &mut Option<(Connection, Greeting)>) {
-        let still = kept.take().and_then(|(mut connection, greeting)| {
+    fn look_at(&self, index: usize, kept: Option<Greeted>) -> Option<Greeted> {
+        let still = kept.and_then(|(mut connection, greeting)| {
             connection.ping().ok()?;
             Some((connection, greeting))
         });
-        let greeted = still.map_or_else(
-            || {
-                let (mut connection, greeting) = Connection::open(&self.places[index].address)?;
-                connection.ping()?;
-                Ok((connection, greeting))
-            },
-            Ok,
-        );
-        match greeted {
-            Ok((connection, greeting)) => {
-                self.is_there(index, &greeting);
-                *kept = Some((connection, greeting));
-            }
-            Err(error) => self.has_failed(index, &error),
+        self.hear(index, still.map_or_else(|| self.places[index].ask(), Ok))
+    }
+
+    fn hear(&self, index: usize, answer: Result<Greeted, WireError>) -> Option<Greeted> {
+        match &answer {
+            Ok((_, greeting)) => self.is_there(index, greeting),
+            Err(error) => self.has_failed(index, error),
         }
+        answer.ok()
     }
 
     fn is_there(&self, index: usize, greeting: &Greeting) {
@@ -357,7 +370,7 @@ fn watch(pool: &Weak<Pool>, index: usize) {
         };
         drop(states);
         if is_due {
-            pool.look_at(index, &mut kept);
+            kept = pool.look_at(index, kept);
         }
     }
 }
