@@ -58,6 +58,11 @@ impl DataFolder {
         self.0.join("history")
     }
 
+    /// Where a sandbox listens if it is not told where.
+    pub fn sandbox(&self) -> PathBuf {
+        self.0.join("sandbox.sock")
+    }
+
     /// The words of those who serve the folder now. Changes nothing.
     pub fn words(&self) -> io::Result<Vec<Word>> {
         let mut words = Vec::new();

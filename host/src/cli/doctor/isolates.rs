@@ -1,21 +1,15 @@
 //! Where methods run: the guest in this process, or sandboxes of their own.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::diagnosis::{Diagnosis, State};
 use super::fix::Fix;
 use super::machine::Machine;
+use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::config::Config;
-use crate::sandbox::remote::{Address, greet};
+use crate::sandbox::remote::{self, Address, greet};
 use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
-
-/// What a sandbox that listens may take to show it.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 const GUEST: &str = "guest";
 const KERNEL: &str = "kernel";
@@ -25,7 +19,7 @@ const SANDBOX: &str = "sandbox";
 pub fn look(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
     if config.sandboxes.is_empty() {
         // Where `aura sandbox serve` listens if it is not told.
-        return vec![guest(config), kernel(machine), none(&config.data.join("sandbox.sock"))];
+        return vec![guest(config), kernel(machine), none(&DataFolder::at(&config.data).sandbox())];
     }
     let elsewhere = |name| Diagnosis::skipped(name, "that is the sandboxes' concern");
     let mut found = vec![elsewhere(GUEST), elsewhere(KERNEL)];
@@ -111,9 +105,7 @@ fn left(socket: &Path) -> Diagnosis {
 
 /// Whether it is a socket that nobody listens on.
 pub fn is_left(socket: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(socket).is_ok_and(|seen| seen.file_type().is_socket());
-    let connected = || Address::Unix(socket.to_owned()).connect(PATIENCE);
-    is_socket && connected().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    remote::is_left(socket).unwrap_or(false)
 }
 
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
@@ -172,6 +164,7 @@ fn is_confined(said: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::net::UnixListener;
 
     use super::*;

@@ -80,8 +80,7 @@ pub async fn serve(config: &Config, options: Options) -> Result<(), Failure> {
 }
 
 fn in_the_data_folder(config: &Config) -> Result<PathBuf, Failure> {
-    DataFolder::open(&config.data)?;
-    absolute(&config.data.join("sandbox.sock"))
+    absolute(&DataFolder::open(&config.data)?.sandbox())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 pub use address::Address;
-pub use process::{Process, ProcessError, own, stopped};
+pub use process::{Process, ProcessError, is_left, own, stopped};
 pub use server::{Listener, Service, most_connections};
 pub use wire::{WireError, decode};
 

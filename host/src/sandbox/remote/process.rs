@@ -158,25 +158,33 @@ fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
 
 /// Removes the socket of a sandbox that is gone: one cannot do so itself when it ends. False: one listens there.
 fn give_way(path: &Path) -> Result<bool, ProcessError> {
-    let metadata = match fs::symlink_metadata(path) {
+    let failed = |error| ProcessError::Failed(format!("{}: {error}", path.display()));
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        other => other.map_err(|error| ProcessError::Failed(format!("{}: {error}", path.display())))?,
+        Ok(seen) if !seen.file_type().is_socket() => {
+            let text = format!("{} is there already, and is no socket.", path.display());
+            return Err(ProcessError::Failed(text));
+        }
+        seen => seen.map_err(failed)?,
     };
-    if !metadata.file_type().is_socket() {
-        let text = format!("{} is there already, and is no socket.", path.display());
-        return Err(ProcessError::Failed(text));
+    if !is_left(path).map_err(failed)? {
+        return Ok(false);
+    }
+    fs::remove_file(path)
+        .map_err(|error| ProcessError::Failed(format!("{} cannot be removed: {error}", path.display())))?;
+    Ok(true)
+}
+
+/// Whether it is the socket of a sandbox that is gone: nobody listens on it.
+pub fn is_left(path: &Path) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Ok(false);
     }
     match Address::Unix(path.to_owned()).connect(LISTENING) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            let removed = fs::remove_file(path).map(|()| true);
-            removed.map_err(|error| {
-                ProcessError::Failed(format!("{} cannot be removed: {error}", path.display()))
-            })
-        }
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
         // It lets those who come wait.
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(ProcessError::Failed(format!("{}: {error}", path.display()))),
-        Ok(_) => Ok(false),
+        connected => connected.map(|_| false),
     }
 }
 
