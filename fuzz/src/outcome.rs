@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use aura::object::{Fault, Json, Kind, Quota};
 use aura::sandbox::remote::checks::{Ledger, audit, greeting};
 use aura::sandbox::remote::decode;
-use aura::sandbox::remote::protocol::{self, Audited, MAX_FINDINGS, MAX_TEXT, Ran, Sent, Welcome};
+use aura::sandbox::remote::protocol::{self, Audited, MAX_CUT, Ran, Sent, Welcome};
 use aura::sandbox::wasm::bindings::exports::aura::python::runner;
 use aura::sandbox::wasm::{failed, finished};
-use aura::sandbox::{Outcome, Reply, Run, Send, Verdict};
+use aura::sandbox::{MAX_FINDINGS, Outcome, Reply, Run, Send, Verdict};
 use serde::{Deserialize, Serialize};
 
 const QUOTA: Quota = Quota { fuel: 10_000, wall_ms: 1_000, memory_bytes: 1 << 20, output_bytes: 64 };
@@ -140,11 +140,11 @@ fn is_json(json: &Json) {
 }
 
 fn is_short(text: &str) -> bool {
-    text.chars().count() <= MAX_TEXT + 1
+    text.chars().count() <= MAX_CUT + 1
 }
 
 fn is_bounded(fault: &Fault) -> bool {
-    fault.message.chars().count() <= 2 * MAX_TEXT + 3
+    fault.message.chars().count() <= 2 * MAX_CUT + 3
         && fault
             .exception
             .as_ref()

@@ -16,7 +16,7 @@ use super::fault::is_of_the_system;
 use super::narration::Dictation;
 use crate::mind::{Answer, Mandate, MindError, Said, extract};
 use crate::object::{Author, FailedAttempt, Fault, Json, Kind, Provenance, Source, excerpt};
-use crate::sandbox::{AUDIT_FUEL, Audit, SYNTAX_RULE, Verdict};
+use crate::sandbox::{AUDIT, Audit, SYNTAX_RULE, Verdict};
 
 /// Methods that may be learnt for one message.
 const MAX_LESSONS: usize = 8;
@@ -220,7 +220,7 @@ impl Orchestrator {
             // A body that the audit cannot read within its limits is refused for that.
             Err(fault) => {
                 let text = format!("the audit could not finish: {fault}");
-                return Ok((Some(Fault::new(Kind::AuditRejected, text)), AUDIT_FUEL));
+                return Ok((Some(Fault::new(Kind::AuditRejected, text)), AUDIT.fuel));
             }
         };
         let is_python = !findings.iter().any(|finding| finding.rule == SYNTAX_RULE);

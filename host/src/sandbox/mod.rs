@@ -110,8 +110,16 @@ pub enum Verdict {
     Rejected(Vec<Finding>),
 }
 
-/// The fuel that an audit may use.
-pub const AUDIT_FUEL: u64 = 2_000_000_000;
+/// What an audit may use.
+pub const AUDIT: Quota =
+    Quota { fuel: 2_000_000_000, wall_ms: 5_000, memory_bytes: 256 << 20, output_bytes: 0 };
+
+/// The most that is taken over of what an audit says.
+pub const MAX_FINDINGS: usize = 100;
+/// The most bytes of a finding's text, or of part of an exception; what is cut there ends with `…`.
+pub const MAX_TEXT: usize = 16 << 10;
+/// The most bytes of JSON in one value.
+pub const MAX_JSON: usize = 32 << 20;
 
 /// The audit rule whose findings mean that the text is not Python at all.
 pub const SYNTAX_RULE: &str = "syntax";

@@ -1,10 +1,10 @@
 //! What a sandbox answers, as the types of the domain: no byte of it is believed. `Err` says what it answered with.
 
-use super::protocol::{self, MAX_FINDINGS, MAX_JSON, MAX_TEXT};
+use super::protocol::{self, MAX_CUT};
 use crate::object::{
     CEILING, Digest, ExceptionDetail, Fault, Finding, Json, Kind, MethodName, ObjectId, Quota, excerpt,
 };
-use crate::sandbox::{AUDIT_FUEL, Audit, Outcome, Reply, Run, Send, Verdict};
+use crate::sandbox::{AUDIT, Audit, MAX_FINDINGS, MAX_JSON, Outcome, Reply, Run, Send, Verdict};
 
 type Checked<T> = Result<T, String>;
 
@@ -138,12 +138,12 @@ pub fn audit(audited: protocol::Audited) -> Checked<Result<Audit, Fault>> {
     if findings.len() > MAX_FINDINGS {
         return Err(format!("{} findings where there may be {MAX_FINDINGS}", findings.len()));
     }
-    if fuel_used > AUDIT_FUEL {
-        return Err(format!("{fuel_used} fuel for an audit where it may use {AUDIT_FUEL}"));
+    if fuel_used > AUDIT.fuel {
+        return Err(format!("{fuel_used} fuel for an audit where it may use {}", AUDIT.fuel));
     }
     let finding = |finding: protocol::Finding| Finding {
-        rule: excerpt(&finding.rule, MAX_TEXT),
-        message: excerpt(&finding.message, MAX_TEXT),
+        rule: excerpt(&finding.rule, MAX_CUT),
+        message: excerpt(&finding.message, MAX_CUT),
         line: finding.line,
         column: finding.column,
     };
@@ -155,13 +155,13 @@ pub fn audit(audited: protocol::Audited) -> Checked<Result<Audit, Fault>> {
 fn fault(failure: protocol::Failure) -> Fault {
     let exception = failure.exception.map(|exception| {
         Box::new(ExceptionDetail {
-            class: excerpt(&exception.class, MAX_TEXT),
+            class: excerpt(&exception.class, MAX_CUT),
             line: exception.line,
-            traceback: excerpt(&exception.traceback, MAX_TEXT),
+            traceback: excerpt(&exception.traceback, MAX_CUT),
         })
     });
     // The class of an exception and its text.
-    Fault { exception, ..Fault::new(failure.kind, excerpt(&failure.message, 2 * MAX_TEXT)) }
+    Fault { exception, ..Fault::new(failure.kind, excerpt(&failure.message, 2 * MAX_CUT)) }
 }
 
 fn json(text: String) -> Checked<Json> {

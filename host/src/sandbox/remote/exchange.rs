@@ -10,14 +10,12 @@ use super::protocol::{
 };
 use super::wire::{Result, Wire, WireError, decode};
 use crate::object::{Fault, Json, Source};
-use crate::sandbox::{Audit, Call, Reply, Run, Sends};
+use crate::sandbox::{AUDIT, Audit, Call, Reply, Run, Sends};
 
 /// To connect and be greeted, and to answer a ping.
 const SHORT: Duration = Duration::from_secs(3);
 /// What a call may take beyond its own limit.
 const GRACE: Duration = Duration::from_secs(3);
-/// What an audit may take.
-const AUDIT: Duration = Duration::from_secs(5);
 
 /// A connection that was greeted and waits for a call.
 pub struct Connection {
@@ -41,7 +39,7 @@ impl Connection {
     }
 
     pub fn audit(&mut self, source: &Source) -> Result<Result<Audit, Fault>> {
-        self.wire.within(AUDIT + GRACE);
+        self.wire.within(Duration::from_millis(AUDIT.wall_ms) + GRACE);
         self.wire.send(&Ask::Audit(source.as_str()), MAX_FRAME)?;
         let frame = self.wire.receive(MAX_AUDIT_FRAME)?;
         checks::audit(decode::<Audited>(&frame)?).map_err(WireError::Violation)

@@ -16,28 +16,25 @@
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Kind, Quota};
+use crate::sandbox::{MAX_FINDINGS, MAX_JSON, MAX_TEXT};
 
 /// The protocol and its version, as HTTP names it.
 pub const UPGRADE: &str = "aura-sandbox/1";
 
-/// The most bytes of JSON in one value.
-pub const MAX_JSON: usize = 32 << 20;
 /// The most bytes of a frame to the sandbox: four values, and the rest.
 pub const MAX_FRAME: usize = 4 * MAX_JSON + (1 << 20);
 /// The most bytes of the frames that hold no JSON.
 pub const MAX_SMALL_FRAME: usize = 4 << 10;
-/// The most that an audit says.
-pub const MAX_FINDINGS: usize = 100;
-/// The longest text of a finding, or part of an exception.
-pub const MAX_TEXT: usize = (16 << 10) + '…'.len_utf8();
+/// The most bytes of a text that was cut.
+pub const MAX_CUT: usize = MAX_TEXT + '…'.len_utf8();
 /// The most bytes of an audit's frame.
-pub const MAX_AUDIT_FRAME: usize = MAX_FINDINGS * (2 * MAX_TEXT + 32) + MAX_SMALL_FRAME;
+pub const MAX_AUDIT_FRAME: usize = MAX_FINDINGS * (2 * MAX_CUT + 32) + MAX_SMALL_FRAME;
 
 /// The most bytes of a frame during a run: what the method can have in its memory and print, and the texts beside it.
 pub fn run_frame(quota: &Quota) -> usize {
     let json = usize::try_from(quota.memory_bytes).unwrap_or(usize::MAX).min(3 * MAX_JSON);
     let output = usize::try_from(quota.output_bytes).unwrap_or(usize::MAX);
-    json.saturating_add(output).saturating_add(8 * MAX_TEXT).min(MAX_FRAME)
+    json.saturating_add(output).saturating_add(8 * MAX_CUT).min(MAX_FRAME)
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -21,10 +21,7 @@ use super::limits::{Memory, Stop};
 #[cfg(feature = "full")]
 use crate::audit::{Name, Policy};
 use crate::object::{ExceptionDetail, Fault, Json, Kind, MethodName, ObjectId, Quota, Timestamp};
-use crate::sandbox::{Send as Message, Sends};
-
-/// The most bytes of JSON accepted from the guest at once.
-const MAX_JSON: usize = 32 << 20;
+use crate::sandbox::{MAX_JSON, Send as Message, Sends};
 
 /// What belongs to one isolate on the host's side.
 pub struct State {

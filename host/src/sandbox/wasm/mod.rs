@@ -30,7 +30,9 @@ use self::image::Image;
 use self::isolate::State;
 use self::limits::Stop;
 use self::ready::{Isolate, Ready};
-use super::{AUDIT_FUEL, Audit, Call, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict};
+use super::{
+    AUDIT, Audit, Call, MAX_FINDINGS, MAX_TEXT, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict,
+};
 #[cfg(feature = "full")]
 use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
@@ -56,11 +58,6 @@ impl Progress for Silent {
 
 /// Isolates kept ready for messages to come.
 const READY: usize = 8;
-/// What an audit may use.
-const AUDIT: Quota = Quota { fuel: AUDIT_FUEL, wall_ms: 5_000, memory_bytes: 256 << 20, output_bytes: 0 };
-/// The most findings and the longest texts taken over from the guest.
-const MAX_FINDINGS: usize = 100;
-const MAX_TEXT: usize = 16 << 10;
 
 pub struct WasmSandbox {
     ready: Arc<Ready>,
