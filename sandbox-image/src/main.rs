@@ -68,7 +68,8 @@ fn say(text: &str) {
 
 fn check(address: &Address) -> Result<String, String> {
     let address = own(address).ok_or_else(|| format!("no sandbox of this machine listens in {address}"))?;
-    greet(&address).map(|greeted| format!("{address} is ready, {}.", greeted.confinement))
+    let greeting = greet(&address).map_err(|error| error.to_string())?;
+    Ok(format!("{address} is ready, {}.", greeting.confinement))
 }
 
 fn serve(options: Options) -> Result<String, String> {

@@ -3,7 +3,9 @@
 //! Of use where an isolate is broken out of: whoever gets that far finds a process that can compute, speak on the
 //! connections it has, accept others, and nothing else.
 
-use std::fmt;
+use std::{fmt, io};
+
+use thiserror::Error;
 
 /// What is in force, and what this machine does not offer.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,11 @@ impl fmt::Display for Confinement {
     }
 }
 
+/// Whether the text of a [`Confinement`] says that nothing of it is missing.
+pub fn is_confined(said: &str) -> bool {
+    said.starts_with("confined by ") && !said.contains("; without ")
+}
+
 impl Confinement {
     fn note(&mut self, what: &str, done: Result<Option<&str>, String>) {
         match done {
@@ -33,10 +40,19 @@ impl Confinement {
     }
 }
 
+/// Why nothing was done.
+#[derive(Debug, Error)]
+pub enum ConfineError {
+    #[error("/proc/self/task: {0}")]
+    Uncounted(#[from] io::Error),
+    #[error("a process with {0} threads cannot be confined")]
+    Threads(usize),
+}
+
 /// Confines this process, which has to have one thread: those that it starts are confined with it.
 ///
-/// It may keep the files it has open, and have so many, `most_files`. `Err`: nothing was done.
-pub fn confine(most_files: u64) -> Result<Confinement, String> {
+/// It may keep the files it has open, and have so many, `most_files`.
+pub fn confine(most_files: u64) -> Result<Confinement, ConfineError> {
     let mut confinement = Confinement::default();
     #[cfg(target_os = "linux")]
     linux::confine(most_files, &mut confinement)?;
@@ -65,14 +81,13 @@ mod linux {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 
-    use super::Confinement;
+    use super::{ConfineError, Confinement};
 
-    pub fn confine(most_files: u64, confinement: &mut Confinement) -> Result<(), String> {
+    pub fn confine(most_files: u64, confinement: &mut Confinement) -> Result<(), ConfineError> {
         // Landlock is a matter of each thread.
-        let threads =
-            fs::read_dir("/proc/self/task").map_err(|error| format!("/proc/self/task: {error}"))?.count();
+        let threads = fs::read_dir("/proc/self/task")?.count();
         if threads != 1 {
-            return Err(format!("a process with {threads} threads cannot be confined"));
+            return Err(ConfineError::Threads(threads));
         }
         let said = |error: rustix::io::Errno| error.to_string();
         let limit = |resource, most| {
@@ -234,5 +249,22 @@ mod calls {
         }
         let architecture = std::env::consts::ARCH.try_into()?;
         Ok(SeccompFilter::new(rules, other, these, architecture)?.try_into()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_of_a_confinement_is_seen() {
+        let said = |held: &[&str], missing: &[&str]| {
+            let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+            Confinement { held: own(held), missing: own(missing) }.to_string()
+        };
+        assert!(is_confined(&said(&["limits", "Landlock", "seccomp"], &[])));
+        assert!(!is_confined(&said(&["limits"], &["Landlock (not in this kernel)"])));
+        assert!(!is_confined(&said(&[], &["seccomp (refused)"])));
+        assert!(!is_confined(&said(&[], &[])));
     }
 }

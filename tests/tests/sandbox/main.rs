@@ -20,5 +20,5 @@ use aura::sandbox::remote::{Address, RemoteSandbox};
 /// A client of these sandboxes.
 fn client(urls: &str) -> Result<RemoteSandbox, String> {
     let addresses = Address::parse_all(urls).expect("addresses");
-    RemoteSandbox::connect(addresses, Duration::from_secs(1), |_| ())
+    RemoteSandbox::connect(addresses, Duration::from_secs(1), |_| ()).map_err(|error| error.to_string())
 }

@@ -8,7 +8,8 @@ use super::machine::Machine;
 use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::config::Config;
-use crate::sandbox::remote::{self, Address, greet};
+use crate::sandbox::confine::is_confined;
+use crate::sandbox::remote::{self, Address, Greeting, greet};
 use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
 
 const GUEST: &str = "guest";
@@ -114,8 +115,8 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
     for (asked, address) in
         sandboxes.iter().flat_map(|asked| asked.expected().into_iter().map(move |one| (asked, one)))
     {
-        let greeted = match greet(&address) {
-            Ok(greeted) => greeted,
+        let Greeting { guest_digest: guest, config_digest, confinement } = match greet(&address) {
+            Ok(greeting) => greeting,
             Err(why) => {
                 let cure = "Start it with `aura sandbox serve`, or take it out of EXECUTION_SANDBOX_URL.";
                 let away =
@@ -129,23 +130,22 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
                 continue;
             }
         };
-        let digests = first.get_or_insert_with(|| greeted.digests.clone());
-        let (guest, _) = &greeted.digests;
-        found.push(if *digests != greeted.digests {
+        let digests = (guest.clone(), config_digest);
+        let first = first.get_or_insert_with(|| digests.clone());
+        found.push(if *first != digests {
             Diagnosis::bad(
                 State::Fail,
                 SANDBOX,
                 format!("{address} has another guest or configuration than the first, and is not used"),
                 "Let all sandboxes be of one version of AURA.",
             )
-        } else if is_confined(&greeted.confinement) {
-            let found = format!("{address} is ready, {}; guest SHA-256 {guest}", greeted.confinement);
-            Diagnosis::ok(SANDBOX, found)
+        } else if is_confined(&confinement) {
+            Diagnosis::ok(SANDBOX, format!("{address} is ready, {confinement}; guest SHA-256 {guest}"))
         } else {
             Diagnosis::bad(
                 State::Warn,
                 SANDBOX,
-                format!("{address} is ready, but {}", greeted.confinement),
+                format!("{address} is ready, but {confinement}"),
                 "Run it on Linux 6.12 or newer with Landlock; `aura sandbox serve --require-confinement` makes sure.",
             )
         });
@@ -157,18 +157,12 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
     found
 }
 
-/// Whether a sandbox says that nothing of its confinement is missing.
-fn is_confined(said: &str) -> bool {
-    said.starts_with("confined by ") && !said.contains("; without ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::net::UnixListener;
 
     use super::*;
-    use crate::sandbox::confine::Confinement;
 
     #[test]
     fn a_socket_is_left_when_nobody_listens_on_it() {
@@ -189,18 +183,6 @@ mod tests {
         fs::remove_file(&socket).unwrap();
         fs::write(&socket, "a file").unwrap();
         assert_eq!(none(&socket).fix, None);
-    }
-
-    #[test]
-    fn what_is_missing_of_a_confinement_is_seen() {
-        let said = |held: &[&str], missing: &[&str]| {
-            let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-            Confinement { held: own(held), missing: own(missing) }.to_string()
-        };
-        assert!(is_confined(&said(&["limits", "Landlock", "seccomp"], &[])));
-        assert!(!is_confined(&said(&["limits"], &["Landlock (not in this kernel)"])));
-        assert!(!is_confined(&said(&[], &["seccomp (refused)"])));
-        assert!(!is_confined(&said(&[], &[])));
     }
 
     #[test]

@@ -24,7 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use thiserror::Error;
+
 pub use address::Address;
+pub use checks::Greeting;
 pub use process::{Process, ProcessError, is_left, own, stopped};
 pub use server::{Listener, Service, most_connections};
 pub use wire::{WireError, decode};
@@ -39,6 +42,16 @@ const TRIES: usize = 2;
 /// Between two looks at the start.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Why no sandbox can be used.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// How each of them is.
+    #[error("{0}")]
+    Nobody(String),
+    #[error("no thread can be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
 /// Sandboxes in processes of their own.
 pub struct RemoteSandbox {
     pool: Arc<Pool>,
@@ -52,20 +65,19 @@ impl RemoteSandbox {
         addresses: Vec<Address>,
         patience: Duration,
         waiting: impl Fn(&str),
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ConnectError> {
         let pool = Pool::new(addresses);
         let until = Instant::now() + patience;
         let mut told = false;
         loop {
             pool.look();
             if let Some((guest_digest, config_digest)) = pool.first().cloned() {
-                let cannot = |error: io::Error| format!("no thread can be started: {error}");
-                pool.watch().map_err(cannot)?;
+                pool.watch()?;
                 return Ok(Self { pool, guest_digest, config_digest });
             }
             let why = pool.condition().err().unwrap_or_default();
             if Instant::now() >= until {
-                return Err(why);
+                return Err(ConnectError::Nobody(why));
             }
             if !std::mem::replace(&mut told, true) {
                 waiting(&why);
@@ -111,23 +123,9 @@ struct Missed {
     is_over: bool,
 }
 
-/// What one sandbox says and may be told of another: it could not do its work.
-pub fn greet(address: &Address) -> Result<Greeted, String> {
-    match Connection::open(address) {
-        Ok((_, greeting)) => Ok(Greeted {
-            digests: (greeting.guest_digest, greeting.config_digest),
-            confinement: greeting.confinement,
-        }),
-        Err(WireError::Violation(what)) => Err(format!("it answered with {what}")),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// What a sandbox says of itself.
-pub struct Greeted {
-    /// Of its guest and its configuration.
-    pub digests: (Digest, Digest),
-    pub confinement: String,
+/// What one sandbox says of itself.
+pub fn greet(address: &Address) -> Result<Greeting, WireError> {
+    Connection::open(address).map(|(_, greeting)| greeting)
 }
 
 impl Sandbox for RemoteSandbox {

@@ -64,9 +64,10 @@ impl Process {
         // The kernel does not tell once the process is confined.
         let parallel = parallel_runs();
         let files = most_connections(parallel) as u64 + FILES;
-        let mut confined = Err(String::new());
-        let sandbox = load(&mut || confined = confine(files))?;
+        let mut confined = None;
+        let sandbox = load(&mut || confined = Some(confine(files)))?;
         let confinement = confined
+            .unwrap_or_else(|| confine(files))
             .map_err(|why| ProcessError::Failed(format!("The sandbox cannot be confined: {why}.")))?;
         if !confinement.missing.is_empty() {
             if self.require_confinement {

@@ -25,8 +25,8 @@ pub enum WireError {
     /// The other side closed it.
     #[error("it closed the connection")]
     Closed,
-    /// The other side broke the protocol: what it answered with.
-    #[error("{0}")]
+    /// The other side broke the protocol.
+    #[error("it answered with {0}")]
     Violation(String),
 }
 
