@@ -60,7 +60,6 @@ pub fn welcome() -> Welcome {
     Welcome {
         guest_digest: digest("guest"),
         config_digest: digest("config"),
-        parallel: 2,
         confinement: "not confined".to_owned(),
     }
 }

@@ -208,7 +208,6 @@ fn a_greeting_that_is_none_is_not_used() {
     };
     let digest = said(Welcome { guest_digest: "x".to_owned(), ..welcome() });
     assert_eq!(digest, "it answered with a digest that is none");
-    assert_eq!(said(Welcome { parallel: 0, ..welcome() }), "it answered with 0 parallel runs");
     let text = said(Welcome { confinement: "\u{1b}[2J".to_owned(), ..welcome() });
     assert_eq!(text, "it answered with a confinement that cannot be shown");
 

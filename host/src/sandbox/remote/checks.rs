@@ -17,11 +17,8 @@ pub struct Greeting {
 }
 
 pub fn greeting(welcome: protocol::Welcome) -> Checked<Greeting> {
-    let protocol::Welcome { guest_digest, config_digest, parallel, confinement } = welcome;
+    let protocol::Welcome { guest_digest, config_digest, confinement } = welcome;
     let digest = |text: &str| Digest::parse(text).ok_or("a digest that is none");
-    if !(1..=65_536).contains(&parallel) {
-        return Err(format!("{parallel} parallel runs"));
-    }
     if confinement.len() > 500 || confinement.chars().any(char::is_control) {
         return Err("a confinement that cannot be shown".to_owned());
     }

@@ -1,7 +1,7 @@
 //! What host and sandbox say to each other.
 //!
 //! ```text
-//! host     GET /execute, Upgrade: aura-sandbox/1
+//! host     GET /execute, Upgrade: aura-sandbox/2
 //! sandbox  101, then a frame Welcome
 //! host     Ask::Ping                    sandbox  Pong
 //! host     Ask::Audit                   sandbox  Audited
@@ -19,7 +19,7 @@ use crate::object::{Kind, Quota};
 use crate::sandbox::{MAX_FINDINGS, MAX_JSON, MAX_TEXT};
 
 /// The protocol and its version, as HTTP names it.
-pub const UPGRADE: &str = "aura-sandbox/1";
+pub const UPGRADE: &str = "aura-sandbox/2";
 
 /// The most bytes of a frame to the sandbox: four values, and the rest.
 pub const MAX_FRAME: usize = 4 * MAX_JSON + (1 << 20);
@@ -41,8 +41,6 @@ pub fn run_frame(quota: &Quota) -> usize {
 pub struct Welcome {
     pub guest_digest: String,
     pub config_digest: String,
-    /// How many runs the sandbox has processors for.
-    pub parallel: u32,
     /// What holds the process, in words.
     pub confinement: String,
 }

@@ -99,7 +99,6 @@ impl Service {
         let welcome = Welcome {
             guest_digest: sandbox.guest_digest().as_str().to_owned(),
             config_digest: sandbox.config_digest().as_str().to_owned(),
-            parallel: u32::try_from(parallel).unwrap_or(u32::MAX),
             confinement,
         };
         Arc::new(Self {
