@@ -34,8 +34,8 @@ pub struct Aura {
 struct Silent;
 
 impl Progress for Silent {
-    fn step(&self, name: &str) {
-        eprintln!("{name} of the guest, only this first time");
+    fn step(&self, text: &str) {
+        eprintln!("{text}");
     }
 
     fn done(&self) {}

@@ -160,12 +160,7 @@ impl Default for Steps {
 }
 
 impl Progress for Steps {
-    fn step(&self, name: &str) {
-        let text = match name {
-            "snapshot" => "starting Python once and keeping the snapshot (only this first time)",
-            "compile" => "compiling Python for this machine (only this first time)",
-            other => other,
-        };
+    fn step(&self, text: &str) {
         match &self.0 {
             None => tell(text),
             Some(bar) => spin(bar, text),

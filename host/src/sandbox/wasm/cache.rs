@@ -47,9 +47,9 @@ pub fn load(
     if let Some(found) = kept(engine, &images, &path)? {
         return Ok(image(found));
     }
-    progress.step("snapshot");
+    progress.step("starting Python once and keeping the snapshot (only this first time)");
     let snapshot = snapshot(engine, &wasm, policy)?;
-    progress.step("compile");
+    progress.step("compiling Python for this machine (only this first time)");
     let compiled = engine.precompile_component(&snapshot)?;
     keep(&images, &name, &compiled)?;
     progress.done();

@@ -44,7 +44,8 @@ pub mod bindings {
 
 /// Told about the long steps of a first start.
 pub trait Progress {
-    fn step(&self, name: &str);
+    /// What is done now, in words.
+    fn step(&self, text: &str);
     fn done(&self);
 }
 
