@@ -1,20 +1,10 @@
 //! The one wasmtime configuration: for building the guest's image, running, replaying and testing.
 
-#[cfg(feature = "full")]
-use std::fmt::Write as _;
-
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-#[cfg(feature = "full")]
-use crate::audit::Policy;
 use crate::object::CEILING;
-#[cfg(feature = "full")]
-use crate::object::Digest;
 use crate::sandbox::MAX_DEPTH;
 
-#[cfg(feature = "full")]
-/// The version of the runtime, part of the configuration's digest. Raised together with the dependency.
-const RUNTIME: &str = "wasmtime 48";
 /// The native stack of one isolate.
 pub const STACK_BYTES: usize = 16 << 20;
 /// How often the epoch advances: the grain of the wall-clock limit.
@@ -22,42 +12,12 @@ pub const EPOCH_MS: u64 = 10;
 /// Core instances and tables that one component instance has at most: the guest and its adapters.
 const PARTS: u32 = 8;
 
-/// The level x86-64-v3, which most processors since 2013 have.
-#[cfg(feature = "full")]
-const X86_64_V3: [&str; 11] = [
-    "has_sse3",
-    "has_ssse3",
-    "has_sse41",
-    "has_sse42",
-    "has_popcnt",
-    "has_avx",
-    "has_avx2",
-    "has_bmi1",
-    "has_bmi2",
-    "has_lzcnt",
-    "has_fma",
-];
-
 /// Makes the engine. `isolates`: how many may exist at once.
 pub fn engine(isolates: u32) -> wasmtime::Result<Engine> {
     Engine::new(&config(isolates)?)
 }
 
-/// An engine that compiles for other machines of this kind too.
-#[cfg(feature = "full")]
-pub fn portable() -> wasmtime::Result<Engine> {
-    let mut config = config(1)?;
-    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
-    if cfg!(target_arch = "x86_64") {
-        for flag in X86_64_V3 {
-            // SAFETY: code is only loaded by an engine that finds these on its machine.
-            unsafe { config.cranelift_flag_enable(flag) };
-        }
-    }
-    Engine::new(&config)
-}
-
-fn config(isolates: u32) -> wasmtime::Result<Config> {
+pub fn config(isolates: u32) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
     let memory = usize::try_from(CEILING.memory_bytes)?;
     pool.total_component_instances(isolates)
@@ -102,20 +62,6 @@ fn config(isolates: u32) -> wasmtime::Result<Config> {
 /// Otherwise an isolate's memory is given up after each run.
 pub fn sees_written_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
-}
-
-/// The digest of everything in the configuration that a run's outcome or fuel could depend on.
-#[cfg(feature = "full")]
-pub fn digest(policy: &Policy) -> Digest {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "{RUNTIME}; fuel; stack {STACK_BYTES}; nan canonical; relaxed simd deterministic; threads off; memory {}; policy {}",
-        CEILING.memory_bytes,
-        policy.digest()
-    );
-    Digest::of(text.as_bytes())
 }
 
 /// The stack a thread needs on which sends nest to their full depth.

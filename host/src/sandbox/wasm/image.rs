@@ -21,10 +21,8 @@ use crate::object::Digest;
 /// Why there is no image.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    #[cfg(feature = "full")]
     #[error("the Python guest is not built ({0} does not exist): run `cargo xtask guest`")]
     NotBuilt(String),
-    #[cfg(feature = "full")]
     #[error("the Python guest {0} is damaged: run `cargo xtask guest`")]
     Damaged(String),
     #[error("the cache folder cannot be used: {0}")]

@@ -1,7 +1,5 @@
 //! One isolate: a store, its state, what is linked into it, and how its end is read.
 
-#[cfg(feature = "full")]
-use std::collections::BTreeSet;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{AsContext, Store, StoreContextMut, Trap};
-#[cfg(feature = "full")]
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{
     Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
 };
@@ -18,8 +14,6 @@ use wasmtime_wasi::{
 use super::bindings::aura::python::{host, rules};
 use super::engine::EPOCH_MS;
 use super::limits::{Memory, Stop};
-#[cfg(feature = "full")]
-use crate::audit::{Name, Policy};
 use crate::object::{ExceptionDetail, Fault, Json, Kind, MethodName, ObjectId, Quota, Timestamp};
 use crate::sandbox::{MAX_JSON, Send as Message, Sends};
 
@@ -28,7 +22,7 @@ pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     /// What the guest is made by, while it is made.
-    policy: Option<rules::Policy>,
+    pub policy: Option<rules::Policy>,
     pub memory: Memory,
     clock: Clock,
     pub output: String,
@@ -82,15 +76,7 @@ impl State {
         Self::with(&mut WasiCtx::builder())
     }
 
-    /// The state in which the guest is prepared by a policy, with what the interpreter says when it fails going to
-    /// `complaints`.
-    #[cfg(feature = "full")]
-    pub fn preparing(policy: &Policy, complaints: MemoryOutputPipe) -> Self {
-        let policy = Some(given(policy));
-        Self { policy, ..Self::with(WasiCtx::builder().stderr(complaints)) }
-    }
-
-    fn with(wasi: &mut WasiCtxBuilder) -> Self {
+    pub fn with(wasi: &mut WasiCtxBuilder) -> Self {
         let clock = Clock::default();
         wasi.wall_clock(clock.clone())
             .monotonic_clock(clock.clone())
@@ -131,25 +117,6 @@ impl State {
 
     pub fn finish(&mut self) {
         self.sends = None;
-    }
-}
-
-/// The policy as the guest takes it.
-#[cfg(feature = "full")]
-fn given(policy: &Policy) -> rules::Policy {
-    let names = |list: &BTreeSet<Name>| list.iter().map(ToString::to_string).collect();
-    rules::Policy {
-        modules: names(&policy.modules.allowed),
-        hidden: names(&policy.modules.hidden),
-        shown: names(&policy.modules.shown),
-        builtins: names(&policy.builtins.allowed),
-        denied_attributes: names(&policy.attributes.denied),
-        dunders: names(&policy.attributes.dunders),
-        defined_dunders: names(&policy.attributes.defined_dunders),
-        private: names(&policy.attributes.private),
-        constructs: names(&policy.constructs.allowed),
-        max_bytes: policy.limits.bytes,
-        max_depth: policy.limits.depth,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sandbox on wasmtime: the guest's image, ready isolates, and the two calls into them.
 
 #[cfg(feature = "full")]
-mod cache;
+mod compile;
 mod engine;
 mod image;
 mod isolate;
@@ -9,8 +9,6 @@ mod limits;
 mod packed;
 mod pages;
 mod ready;
-#[cfg(feature = "full")]
-mod snapshot;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +18,10 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+#[cfg(feature = "full")]
+pub use compile::{find, pack};
 pub use engine::{sees_written_pages, thread_stack_bytes};
 pub use image::LoadError;
-#[cfg(feature = "full")]
-pub use packed::pack;
 
 use self::bindings::exports::aura::python::{auditor, runner};
 use self::image::Image;
@@ -33,8 +31,6 @@ use self::ready::{Isolate, Ready};
 use super::{
     AUDIT, Audit, Call, MAX_FINDINGS, MAX_TEXT, Nobody, Outcome, Run, SYNTAX_RULE, Sandbox, Sends, Verdict,
 };
-#[cfg(feature = "full")]
-use crate::audit::Policy;
 use crate::object::{Digest, ExceptionDetail, Fault, Finding, Kind, Quota, Source, Timestamp};
 
 pub mod bindings {
@@ -67,28 +63,6 @@ pub struct WasmSandbox {
 }
 
 impl WasmSandbox {
-    /// Loads the guest with the built-in policy.
-    #[cfg(feature = "full")]
-    pub fn load(guest: &Path, cache: &Path, progress: &dyn Progress) -> Result<Self, LoadError> {
-        Self::load_with(guest, cache, &Policy::built_in(), progress, || ())
-    }
-
-    /// Loads the guest; the first time for this guest, policy and machine that takes its snapshot and compiles it.
-    /// `before_threads` is done when all is there but the threads.
-    #[cfg(feature = "full")]
-    pub fn load_with(
-        guest: &Path,
-        cache: &Path,
-        policy: &Policy,
-        progress: &dyn Progress,
-        before_threads: impl FnOnce(),
-    ) -> Result<Self, LoadError> {
-        let engine = engine::engine(most_isolates())?;
-        let config_digest = engine::digest(policy);
-        let image = cache::load(&engine, &config_digest, guest, cache, policy, progress)?;
-        Self::start(&engine, image, config_digest, before_threads)
-    }
-
     /// Loads what [`pack`] has written. `before_threads` is done when all is there but the threads.
     pub fn load_packed(folder: &Path, before_threads: impl FnOnce()) -> Result<Self, LoadError> {
         let engine = engine::engine(most_isolates())?;
@@ -157,13 +131,6 @@ impl WasmSandbox {
 fn most_isolates() -> u32 {
     let nested = super::parallel_runs().saturating_mul(super::MAX_DEPTH as usize + 1);
     u32::try_from(nested + 2 * READY + 8).unwrap_or(u32::MAX)
-}
-
-/// The digest of the guest, and of what it was compiled to for this machine, if it was, so that
-/// [`WasmSandbox::load`] takes no time. Makes nothing.
-#[cfg(feature = "full")]
-pub fn find(guest: &Path, cache: &Path, policy: &Policy) -> Result<(Digest, Option<Digest>), LoadError> {
-    cache::find(&engine::engine(1)?, &engine::digest(policy), guest, cache)
 }
 
 /// What a run left behind, however it ended.

@@ -10,17 +10,17 @@ use wasmtime::Engine;
 use super::image::{self, Image, LoadError};
 use crate::object::Digest;
 
-const CODE: &str = "python.cwasm";
-const MANIFEST: &str = "python.json";
+pub const CODE: &str = "python.cwasm";
+pub const MANIFEST: &str = "python.json";
 
 #[derive(Serialize, Deserialize)]
-struct Manifest {
+pub struct Manifest {
     /// Of the guest that was compiled.
-    guest: Digest,
+    pub guest: Digest,
     /// Of all that a run's outcome or fuel could depend on, the policy included.
-    configuration: Digest,
+    pub configuration: Digest,
     /// Of the compiled code.
-    code: Digest,
+    pub code: Digest,
 }
 
 /// The image in the folder, and the digest of its configuration.
@@ -36,28 +36,4 @@ pub fn load(engine: &Engine, folder: &Path) -> Result<(Image, Digest), LoadError
 
 fn missing(error: &io::Error, folder: &Path, name: &str) -> LoadError {
     LoadError::NoImage(format!("{}: {error}", folder.join(name).display()))
-}
-
-/// Writes the guest, prepared by the policy and compiled for all machines of this kind, into the folder. Made of the
-/// same guest and policy, the files are the same bytes.
-#[cfg(feature = "full")]
-pub fn pack(
-    guest: &Path,
-    policy: &crate::audit::Policy,
-    folder: &Path,
-    progress: &dyn super::Progress,
-) -> Result<(), LoadError> {
-    use super::{cache, engine, snapshot};
-
-    let (wasm, guest) = cache::read(guest)?;
-    progress.step("starting Python once and keeping the snapshot");
-    let snapshot = snapshot::snapshot(&engine::engine(1)?, &wasm, policy)?;
-    progress.step("compiling Python for all machines of this kind");
-    let code = engine::portable()?.precompile_component(&snapshot)?;
-    progress.done();
-    let manifest = Manifest { guest, configuration: engine::digest(policy), code: Digest::of(&code) };
-    fs::create_dir_all(folder)?;
-    fs::write(folder.join(CODE), code)?;
-    fs::write(folder.join(MANIFEST), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
-    Ok(())
 }

@@ -13,11 +13,11 @@ use cap_std::fs::Dir;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::Progress;
-use super::image::{self, Image, LoadError};
 use super::snapshot::snapshot;
 use crate::audit::Policy;
 use crate::object::Digest;
+use crate::sandbox::wasm::Progress;
+use crate::sandbox::wasm::image::{self, Image, LoadError};
 
 /// In the cache.
 const FOLDER: &str = "image";

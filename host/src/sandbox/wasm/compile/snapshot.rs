@@ -1,12 +1,16 @@
 //! The guest as it is after `init`: what Python needs to start is done once, and not in each isolate.
 
+use std::collections::BTreeSet;
+
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wizer::Wizer;
 
-use super::isolate::{self, State};
-use crate::audit::Policy;
+use crate::audit::{Name, Policy};
+use crate::sandbox::wasm::bindings::aura::python::rules;
+use crate::sandbox::wasm::isolate::{self, State};
 
 /// Runs `init` by the policy and takes the guest's memory as it then is into the guest itself.
 pub fn snapshot(engine: &Engine, wasm: &[u8], policy: &Policy) -> wasmtime::Result<Vec<u8>> {
@@ -30,6 +34,34 @@ pub fn snapshot(engine: &Engine, wasm: &[u8], policy: &Policy) -> wasmtime::Resu
         }
     })?;
     Ok(snapshot)
+}
+
+impl State {
+    /// The state in which the guest is prepared by a policy, with what the interpreter says when it fails going to
+    /// `complaints`.
+    pub fn preparing(policy: &Policy, complaints: MemoryOutputPipe) -> Self {
+        let mut state = Self::with(WasiCtx::builder().stderr(complaints));
+        state.policy = Some(given(policy));
+        state
+    }
+}
+
+/// The policy as the guest takes it.
+fn given(policy: &Policy) -> rules::Policy {
+    let names = |list: &BTreeSet<Name>| list.iter().map(ToString::to_string).collect();
+    rules::Policy {
+        modules: names(&policy.modules.allowed),
+        hidden: names(&policy.modules.hidden),
+        shown: names(&policy.modules.shown),
+        builtins: names(&policy.builtins.allowed),
+        denied_attributes: names(&policy.attributes.denied),
+        dunders: names(&policy.attributes.dunders),
+        defined_dunders: names(&policy.attributes.defined_dunders),
+        private: names(&policy.attributes.private),
+        constructs: names(&policy.constructs.allowed),
+        max_bytes: policy.limits.bytes,
+        max_depth: policy.limits.depth,
+    }
 }
 
 /// The exception in what the guest says when Python cannot be prepared.
