@@ -1,7 +1,8 @@
 //! Whatever a sandbox answers, the run fails with a text that says what it was, and nothing of it is taken over.
 
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Barrier, Once};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -261,6 +262,41 @@ fn sandboxes_that_say_nothing_are_waited_for_together() {
     assert_eq!(sandbox.check(), Ok(said.join("; ")));
     let run = sandbox.run(&program("lie", "return 1", QUOTA).call, &mut Nobody);
     assert!(matches!(run.outcome, Outcome::Returned { .. }), "{:?}", run.outcome);
+}
+
+#[test]
+fn a_sandbox_that_lied_is_not_used_sooner_because_it_closes_other_connections() {
+    let (begun, calls) = (Barrier::new(2), AtomicUsize::new(0));
+    let lied = Arc::new(Barrier::new(2));
+    let over = Arc::clone(&lied);
+    let liar = Liar::start(move |stream| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => {
+            begun.wait();
+            write(stream, &frame(&[0xEE; 64]));
+        }
+        1 => {
+            begun.wait();
+            over.wait();
+        }
+        _ => {}
+    });
+    let (liar, sandbox) = (&liar, &client(&liar.url()).expect("it answers"));
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        for tell in [tell.clone(), tell] {
+            scope.spawn(move || {
+                let run = sandbox.run(&program("lie", "return 1", QUOTA).call, &mut Nobody);
+                let Outcome::Failed(fault) = run.outcome else { panic!("{:?}", run.outcome) };
+                tell.send(fault.message.replace(&liar.url(), "it")).expect("the test listens");
+            });
+        }
+        let what = "answered with a frame that cannot be read";
+        assert_eq!(told.recv().expect("a run ends"), format!("the sandbox at it {what}"));
+        lied.wait();
+        let text = "the sandbox at it was lost: it closed the connection";
+        assert_eq!(told.recv().expect("the other ends"), text);
+        assert_eq!(sandbox.check(), Err(format!("{} {what}", liar.url())));
+    });
 }
 
 #[tokio::test]

@@ -68,6 +68,13 @@ struct States {
     lies: Vec<u32>,
 }
 
+impl States {
+    /// Whether it broke the protocol, and is not to be used yet: what was under way by then does not change that.
+    fn is_out(&self, index: usize) -> bool {
+        matches!(self.all[index], State::Lied { until, .. } if Instant::now() < until)
+    }
+}
+
 pub struct Pool {
     /// What was to be looked for in folders.
     folders: Vec<Address>,
@@ -135,7 +142,8 @@ impl Pool {
             }
         });
         for (index, answer) in answers.into_iter().enumerate() {
-            self.hear(index, answer.unwrap_or_else(|| self.places[index].ask()));
+            let answer = answer.unwrap_or_else(|| self.places[index].ask());
+            self.hear(&mut lock(&self.states), index, answer);
         }
     }
 
@@ -212,24 +220,26 @@ impl Pool {
             connection.ping().ok()?;
             Some((connection, greeting))
         });
-        self.hear(index, still.map_or_else(|| self.places[index].ask(), Ok))
+        let answer = still.map_or_else(|| self.places[index].ask(), Ok);
+        let mut states = lock(&self.states);
+        if states.is_out(index) { None } else { self.hear(&mut states, index, answer) }
     }
 
-    fn hear(&self, index: usize, answer: Result<Greeted, WireError>) -> Option<Greeted> {
+    fn hear(&self, states: &mut States, index: usize, answer: Result<Greeted, WireError>) -> Option<Greeted> {
         match &answer {
-            Ok((_, greeting)) => self.is_there(index, greeting),
-            Err(error) => self.has_failed(index, error),
+            Ok((_, greeting)) => self.is_there(states, index, greeting),
+            Err(error) => self.has_failed(states, index, error),
         }
         answer.ok()
     }
 
-    fn is_there(&self, index: usize, greeting: &Greeting) {
+    fn is_there(&self, states: &mut States, index: usize, greeting: &Greeting) {
         let now = if self.is_as_the_first(greeting) {
             State::Ready(greeting.confinement.clone())
         } else {
             State::Different
         };
-        self.becomes(&mut lock(&self.states), index, now);
+        self.becomes(states, index, now);
     }
 
     fn is_as_the_first(&self, greeting: &Greeting) -> bool {
@@ -238,10 +248,9 @@ impl Pool {
         (guest, config) == (guest_digest, config_digest)
     }
 
-    fn has_failed(&self, index: usize, error: &WireError) {
+    fn has_failed(&self, states: &mut States, index: usize, error: &WireError) {
         // What waits there is of no use either.
         lock(&self.places[index].idle).clear();
-        let mut states = lock(&self.states);
         let now = match error {
             WireError::Lost(_) | WireError::Closed
                 if self.places[index].is_spare && !self.places[index].address.is_there() =>
@@ -262,7 +271,7 @@ impl Pool {
                 State::Lied { until: Instant::now() + pause, what: what.clone() }
             }
         };
-        self.becomes(&mut states, index, now);
+        self.becomes(states, index, now);
     }
 
     fn becomes(&self, states: &mut States, index: usize, now: State) {
@@ -322,7 +331,10 @@ impl Chosen<'_> {
                 Ok(done)
             }
             Err(error) => {
-                self.pool.has_failed(self.index, &error);
+                let mut states = lock(&self.pool.states);
+                if !states.is_out(self.index) {
+                    self.pool.has_failed(&mut states, self.index, &error);
+                }
                 Err(error)
             }
         }
@@ -333,7 +345,7 @@ impl Chosen<'_> {
         if self.pool.is_as_the_first(&greeting) {
             return Ok(connection);
         }
-        self.pool.is_there(self.index, &greeting);
+        self.pool.is_there(&mut lock(&self.pool.states), self.index, &greeting);
         Err(WireError::Lost("it has another guest or configuration now".to_owned()))
     }
 }
