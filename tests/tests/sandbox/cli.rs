@@ -95,3 +95,12 @@ fn what_nobody_reads_ends_no_program() {
     let unsaid = instance.shell("aura sandbox serve --listen unix:/nowhere/a.sock 2>/dev/full");
     assert_eq!((unsaid.code, unsaid.stdout.as_str()), (Some(1), ""));
 }
+
+#[test]
+fn a_check_waits_for_nobody_who_shares_the_folder() {
+    let instance = Instance::new(&[]);
+    let said = instance.shell("mkfifo 0.owner; aura-sandbox --listen unix:$PWD/ --check");
+    let folder = instance.folder().canonicalize().expect("the folder");
+    let text = format!("error: no sandbox of this machine listens in unix:{}/\n", folder.display());
+    assert_eq!((said.code, said.stdout), (Some(1), text));
+}

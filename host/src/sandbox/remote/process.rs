@@ -2,7 +2,7 @@
 //! good, and only then starts threads and accepts connections.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
@@ -112,7 +112,8 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
         }
         Address::Folder(folder) => {
             // Of two that start at once each gets a place of its own.
-            let lock = plain().create(true).truncate(false).open(folder.join("lock")).map_err(cannot)?;
+            let lock =
+                plain().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(cannot)?;
             lock.lock().map_err(cannot)?;
             for place in address.places() {
                 let Address::Unix(path) = &place else { continue };
@@ -123,7 +124,8 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
                 }) {
                     continue;
                 }
-                let owner = plain().create(true).truncate(true).open(owner(path)).map_err(cannot)?;
+                let owner =
+                    plain().write(true).create(true).truncate(true).open(owner(path)).map_err(cannot)?;
                 (&owner).write_all(&this_machine()).map_err(cannot)?;
                 return Ok((Listener::Unix(bind(path, group).map_err(cannot)?), place));
             }
@@ -138,11 +140,11 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     }
 }
 
-/// To write to a file of a folder that others write to as well: through no link, and without waiting for anybody.
+/// To open a file of a folder that others write to as well: through no link, and without waiting for anybody.
 fn plain() -> OpenOptions {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
-    options.write(true).custom_flags(flags.bits().cast_signed());
+    options.custom_flags(flags.bits().cast_signed());
     options
 }
 
@@ -192,9 +194,13 @@ pub fn is_left(path: &Path) -> io::Result<bool> {
 /// The address at which the sandbox of this machine listens: in a folder that several share, its own.
 pub fn own(address: &Address) -> Option<Address> {
     let Address::Folder(_) = address else { return Some(address.clone()) };
-    let is_own = |place: &Address| match place {
-        Address::Unix(path) => fs::read(owner(path)).is_ok_and(|owner| owner == this_machine()),
-        _ => false,
+    let this = this_machine();
+    let is_own = |place: &Address| {
+        let Address::Unix(path) = place else { return false };
+        let mut name = Vec::new();
+        let file = plain().read(true).open(owner(path));
+        let read = file.and_then(|file| file.take(this.len() as u64 + 1).read_to_end(&mut name));
+        read.is_ok() && name == this
     };
     address.places().into_iter().find(is_own)
 }
