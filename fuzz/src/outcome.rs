@@ -1,6 +1,7 @@
 //! What a sandbox answers: the frames of a run in a process of its own, and what a guest returns or how it fails.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use aura::object::{Fault, Json, Kind, Quota};
 use aura::sandbox::remote::checks::{Ledger, audit, greeting};
@@ -12,6 +13,8 @@ use aura::sandbox::{MAX_FINDINGS, Outcome, Reply, Run, Send, Verdict};
 use serde::{Deserialize, Serialize};
 
 const QUOTA: Quota = Quota { fuel: 10_000, wall_ms: 1_000, memory_bytes: 1 << 20, output_bytes: 64 };
+/// What is left of it at each send.
+const TIME: Duration = Duration::from_millis(500);
 
 pub fn read(bytes: &[u8]) -> bool {
     welcomed(bytes) || audited(bytes) || run(bytes)
@@ -71,8 +74,9 @@ fn run(mut bytes: &[u8]) -> bool {
 }
 
 fn send(ledger: &mut Ledger, asked: Sent, left: u64) -> Result<Send, String> {
-    let send = ledger.send(asked)?;
-    assert!(send.fuel <= left && send.wall_ms <= QUOTA.wall_ms && send.memory_bytes <= QUOTA.memory_bytes);
+    let send = ledger.send(asked, TIME)?;
+    assert!(send.fuel <= left && u128::from(send.wall_ms) <= TIME.as_millis());
+    assert!(send.memory_bytes <= QUOTA.memory_bytes);
     assert!(send.args.is_array() && send.kwargs.is_object());
     assert!(send.attributes.as_ref().is_none_or(Json::is_object));
     [&send.args, &send.kwargs].into_iter().for_each(is_json);

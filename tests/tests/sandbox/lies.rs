@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use aura::object::{Json, Kind, Quota, Source};
+use aura::sandbox::remote::checks::Ledger;
 use aura::sandbox::remote::protocol::{
     Audit, Ended, Exception, Failure, Finding, Outcome as Said, Ran, Sent, Welcome,
 };
@@ -130,6 +131,15 @@ fn sends_that_no_method_can_make() {
         say(stream, &ran(returned("1", None)));
     });
     assert_eq!(too_little, "answered with 1 fuel used where 10 were gone already");
+}
+
+#[test]
+fn a_send_has_no_more_time_than_its_run() {
+    for (left, given) in [(30, 30), (3_000, 100)] {
+        let said = Sent { wall_ms: u64::MAX, ..sent() };
+        let send = Ledger::new(QUOTA).send(said, Duration::from_millis(left));
+        assert_eq!(send.map(|send| send.wall_ms), Ok(given));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a sandbox answers, as the types of the domain: no byte of it is believed. `Err` says what it answered with.
 
+use std::time::Duration;
+
 use super::protocol::{self, MAX_CUT};
 use crate::object::{
     CEILING, Digest, ExceptionDetail, Fault, Finding, Json, Kind, MethodName, ObjectId, Quota, excerpt,
@@ -40,7 +42,8 @@ impl Ledger {
         Self { quota, fuel: quota.fuel, refusals: Vec::new(), stopped: false }
     }
 
-    pub fn send(&mut self, sent: protocol::Sent) -> Checked<Send> {
+    /// `time` is what the run has left by the host's clock.
+    pub fn send(&mut self, sent: protocol::Sent, time: Duration) -> Checked<Send> {
         let protocol::Sent { attributes, target, method, args, kwargs, fuel, wall_ms, memory_bytes } = sent;
         if self.stopped {
             return Err("a send of a run that was stopped".to_owned());
@@ -56,7 +59,7 @@ impl Ledger {
             args: json(args)?.into_array().map_err(|_| "arguments that are no array")?,
             kwargs: object(kwargs)?,
             fuel,
-            wall_ms: wall_ms.min(self.quota.wall_ms),
+            wall_ms: wall_ms.min(self.quota.wall_ms).min(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             memory_bytes: memory_bytes.min(self.quota.memory_bytes),
         })
     }

@@ -68,10 +68,10 @@ impl Connection {
                 Ran::Sent(asked) => asked,
             };
             drop(frame);
-            if begun.elapsed() > limit {
+            let Some(time) = limit.checked_sub(begun.elapsed()) else {
                 return Err(WireError::Lost("it let a method send after its time".to_owned()));
-            }
-            let send = ledger.send(asked).map_err(WireError::Violation)?;
+            };
+            let send = ledger.send(asked, time).map_err(WireError::Violation)?;
             *answered = true;
             let reply = sends.send(send);
             ledger.replied(reply.as_ref());
