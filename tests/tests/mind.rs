@@ -269,6 +269,11 @@ async fn what_fails_says_what_was_tried_and_what_to_do() {
     let ollama = [
         (Reply::status(404, "{\"error\": \"model not found\"}"), "unavailable", no_model),
         (
+            Reply::status(403, ""),
+            "unavailable",
+            "SERVER answered HTTP 403: set OLLAMA_HOST to http://USER:PASSWORD@HOST:PORT with what it accepts",
+        ),
+        (
             Reply::status(500, "{\"error\": \"out of memory\"}"),
             "unavailable",
             "SERVER answered HTTP 500 and said: out of memory",

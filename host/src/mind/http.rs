@@ -28,6 +28,8 @@ pub struct Server {
     name: &'static str,
     /// What to do when it is not there.
     cure: &'static str,
+    /// What to do when it lets nobody in.
+    entry: &'static str,
     timeout: Duration,
 }
 
@@ -35,6 +37,7 @@ impl Server {
     pub fn new(
         name: &'static str,
         cure: &'static str,
+        entry: &'static str,
         base: &str,
         timeout: Duration,
     ) -> Result<Self, MindError> {
@@ -56,7 +59,7 @@ impl Server {
             MindError::Unavailable(format!("no HTTP client for {name}: {}", root_cause(&error)))
         })?;
         let shown = shown.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { client, base, shown, name, cure, timeout })
+        Ok(Self { client, base, shown, name, cure, entry, timeout })
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -113,9 +116,9 @@ impl Server {
         let words = words_of(&bounded(response, MAX_REFUSAL_BYTES).await);
         let said = if words.is_empty() { String::new() } else { format!(" and said: {words}") };
         let cure = match status.as_u16() {
-            401 | 403 => ": set OPENAI_API_KEY to a key it accepts",
-            429 | 503 => ": it is busy, try again later",
-            _ => "",
+            401 | 403 => format!(": {}", self.entry),
+            429 | 503 => ": it is busy, try again later".to_owned(),
+            _ => String::new(),
         };
         MindError::Unavailable(format!("{self} answered HTTP {}{said}{cure}", status.as_u16()))
     }

@@ -23,6 +23,7 @@ use super::prompt::{self, Prompt, Role};
 use super::{Answer, Mandate, Mind, MindError, Said};
 
 const CURE: &str = "start it with `ollama serve`, or set OLLAMA_HOST to where it is";
+const ENTRY: &str = "set OLLAMA_HOST to http://USER:PASSWORD@HOST:PORT with what it accepts";
 
 /// For how long the digest of a model is not asked for again.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -38,7 +39,7 @@ pub struct Ollama {
 
 impl Ollama {
     pub fn new(base_url: &str, persona: Persona, timeout: Duration) -> Result<Self, MindError> {
-        let server = Server::new("Ollama", CURE, base_url, timeout)?;
+        let server = Server::new("Ollama", CURE, ENTRY, base_url, timeout)?;
         Ok(Self { server, persona, digest: Mutex::default() })
     }
 

@@ -13,6 +13,7 @@ use super::prompt::{self, Prompt};
 use super::{Answer, ApiKey, Mandate, Mind, MindError, Said};
 
 const CURE: &str = "start it, or set OPENAI_BASE_URL to where it is (it usually ends in /v1)";
+const ENTRY: &str = "set OPENAI_API_KEY to a key it accepts";
 
 /// Names of models that [`Mind::check`] repeats.
 const MODELS_SHOWN: usize = 5;
@@ -30,7 +31,7 @@ impl OpenAi {
         persona: Persona,
         timeout: Duration,
     ) -> Result<Self, MindError> {
-        let server = Server::new("the OpenAI-compatible server", CURE, base_url, timeout)?;
+        let server = Server::new("the OpenAI-compatible server", CURE, ENTRY, base_url, timeout)?;
         let key = key.filter(|key| !key.reveal().is_empty());
         Ok(Self { server, key, persona })
     }

@@ -12,6 +12,7 @@ use reqwest::{Body, RequestBuilder, Response};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::ENTRY;
 use super::shown::Shown;
 use crate::mind::MindError;
 use crate::mind::frames::{Frames, MAX_FRAME_BYTES};
@@ -66,7 +67,7 @@ pub struct Library {
 
 impl Library {
     pub fn new(base_url: &str, patience: Duration) -> std::result::Result<Self, MindError> {
-        Ok(Self { server: Server::new("Ollama", CURE, base_url, patience)?, patience })
+        Ok(Self { server: Server::new("Ollama", CURE, ENTRY, base_url, patience)?, patience })
     }
 
     /// All models, as a list that knows names.
