@@ -109,14 +109,14 @@ impl Failure {
     }
 
     fn cure(&self) -> Option<&'static str> {
-        if self.status() == 401 {
-            return Some("ArangoDB refuses the user or the password; check ARANGO_USER and ARANGO_PASS");
-        }
         if self.status() == 401 && self.number() == number::FORBIDDEN {
             // It does not tell a missing database from a forbidden one.
             return Some(
                 "the user of ARANGO_USER may not use this database, or it is not there; let an administrator create it with sharding single, or grant administrate access",
             );
+        }
+        if self.status() == 401 {
+            return Some("ArangoDB refuses the user or the password; check ARANGO_USER and ARANGO_PASS");
         }
         Some(match self.number() {
             number::WRITE_CONCERN => {
