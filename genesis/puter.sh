@@ -22,9 +22,8 @@ puter.sh [COMMAND] [OPTIONS]
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd) || exit 3
 folder=$root/compose
 secrets=$folder/secrets
-# What images, volumes and logs of a first launch need, and what building the images takes on top of it.
+# What images, volumes and logs of a first launch need. Building the images looks for its own room.
 needed_mb=1024
-building_mb=8192
 # How long containers may take to become healthy.
 patience=${AURA_LAUNCH_PATIENCE_S:-300}
 
@@ -104,12 +103,12 @@ compose() {
     (cd -- "$folder" && "${tool[@]}" "${args[@]}" "$@")
 }
 
-# Fails if fewer than so many MB are free there. A folder that cannot be seen from here (Docker Desktop) is passed over.
+# Fails if too little is free there. A folder that cannot be seen from here (Docker Desktop) is passed over.
 check_disk() {
-    local place=$1 least=$2 what=$3 free
+    local place=$1 free
     free=$(df -Pm -- "$place" 2>/dev/null | awk 'NR == 2 { print $4 }')
-    [[ -z $free ]] || ((free >= least)) && return
-    fail 3 "Only $free MB are free in $place, and $what needs $least MB." \
+    [[ -z $free ]] || ((free >= needed_mb)) && return
+    fail 3 "Only $free MB are free in $place, and AURA needs $needed_mb MB." \
         "Make room there (\`docker system df\` shows what Docker keeps), then run this again."
 }
 
@@ -242,7 +241,6 @@ build_images() {
     PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
     command -v cargo >/dev/null || fail 3 "The images ${missing[*]} are not there, and neither is Rust to build them." \
         "Install Rust from https://rustup.rs, or load images made elsewhere with \`docker load\`."
-    check_disk "${AURA_CACHE:-$HOME}" "$building_mb" "building the images"
     (cd -- "$root" && cargo xtask image) || fail 1 "The images could not be built." "What is above says why."
     for image in "${missing[@]}"; do
         docker image inspect "$image" >/dev/null 2>&1 || fail 1 "\`cargo xtask image\` made no $image." \
@@ -328,8 +326,8 @@ up() {
     trap 'printf "\n%s\n" "Interrupted. The next run goes on from here." >&2; exit 130' INT TERM
     check_docker
     find_compose
-    check_disk "$folder" "$needed_mb" "AURA"
-    check_disk "$(docker info --format '{{.DockerRootDir}}' 2>/dev/null)" "$needed_mb" "AURA"
+    check_disk "$folder"
+    check_disk "$(docker info --format '{{.DockerRootDir}}' 2>/dev/null)"
     choose
     check_ollama_is_seen
     make_secrets

@@ -17,7 +17,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     if !is_program("cc") {
         bail!("no C compiler (`cc`): Rust links with it\n{}", install("build-essential"));
     }
-    let begun = fs::exists(workspace.cache.join("build/host"))?;
+    let begun = fs::exists(workspace.cache.join("build"))?;
     let free = free_gigabytes(&workspace.cache)?;
     if !begun && free < GIGABYTES {
         bail!(

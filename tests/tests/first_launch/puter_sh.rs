@@ -196,18 +196,6 @@ pub fn images_are_built() {
     checkout.program("cargo", cargo);
     let from = checkout.place().join("../../bin/cargo");
     fs::rename(from, cargo_home.join("cargo")).expect("it can be moved");
-    let disk = |free| {
-        let table = format!("printf 'Filesystem\\n/dev/sda 0 0 {free} 0%% /\\n'");
-        checkout.program("df", &format!("#!/usr/bin/env bash\n{table}\n"));
-    };
-    disk(5000);
-    let text = format!(
-        "Only 5000 MB are free in {}, and building the images needs 8192 MB.\n\
-         Make room there (`docker system df` shows what Docker keeps), then run this again.\n",
-        checkout.home().display()
-    );
-    assert_fails(&checkout.run(&[]), 3, &text);
-    disk(9000);
     let done = checkout.run(&[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(
