@@ -10,6 +10,11 @@ use serde_json::{Value, json};
 use crate::api::{NOWHERE, install};
 use crate::damage::{self, files};
 
+/// Settings with which it does not matter what else listens on this machine.
+fn local(mind: &str) -> Instance {
+    Instance::new(&[("OLLAMA_HOST", mind), ("AURA_API_PORT", "0")])
+}
+
 /// The lines below the settings.
 fn checks(done: &Done) -> Vec<&str> {
     assert_eq!(done.stderr, "", "{done:?}");
@@ -27,7 +32,7 @@ fn line<'a>(done: &'a Done, begin: &str) -> &'a str {
 #[test]
 fn a_fresh_folder_is_fine_and_stays_as_it_is() {
     let mind = ScriptedMind::start_blocking();
-    let fresh = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let fresh = local(&mind.url());
     let done = fresh.run(&["doctor"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let data = fresh.folder().join("data");
@@ -57,8 +62,9 @@ fn a_fresh_folder_is_fine_and_stays_as_it_is() {
 fn settings_are_shown_with_where_they_came_from_and_without_secrets() {
     let mind = ScriptedMind::start_blocking();
     let url = mind.url().replace("http://", "http://me:hush@");
-    let instance =
-        Instance::new(&[("OLLAMA_HOST", &url), ("AURA_API_TOKEN", "hush"), ("ARANGO_PASS", "hush")]);
+    let mut instance = local(&url);
+    instance.set("AURA_API_TOKEN", "hush");
+    instance.set("ARANGO_PASS", "hush");
     fs::write(instance.folder().join("aura.toml"), "AURA_FUEL = 7\n").expect("a file");
     let done = instance.run(&["doctor", "--set", "AURA_WALL_MS=9"]);
     assert_eq!(done.code, Some(0), "{done:?}");
@@ -66,7 +72,8 @@ fn settings_are_shown_with_where_they_came_from_and_without_secrets() {
     let words: Vec<Vec<&str>> = done.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     let masked = url.replace("me:hush", "********");
     for expected in [
-        ["AURA_API_PORT", "8000", "default"],
+        ["AURA_API_HOST", "127.0.0.1", "default"],
+        ["AURA_API_PORT", "0", "environment"],
         ["AURA_API_TOKEN", "********", "environment"],
         ["AURA_FUEL", "7", "aura.toml"],
         ["AURA_MIND_MODEL", "-", "default"],
@@ -92,7 +99,7 @@ fn settings_are_shown_with_where_they_came_from_and_without_secrets() {
 
 #[test]
 fn each_thing_that_is_wrong_has_its_cure_and_its_exit_status() {
-    let alone = Instance::new(&[NOWHERE]);
+    let alone = local(NOWHERE.1);
     let done = alone.run(&["doctor"]);
     assert_eq!(done.code, Some(3), "{done:?}");
     assert_eq!(line(&done, "FAIL  mind"), "FAIL  mind: it cannot write methods now");
@@ -155,7 +162,7 @@ async fn a_server_that_runs_is_found_and_asked() {
 #[test]
 fn an_image_of_an_earlier_version_is_left_as_it_is() {
     let mind = ScriptedMind::start_blocking();
-    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let instance = local(&mind.url());
     fs::create_dir(instance.folder().join("data")).expect("a folder");
     let image = damage::image(&instance);
     let old = Connection::open(&image).expect("an image");
@@ -177,7 +184,7 @@ fn an_image_of_an_earlier_version_is_left_as_it_is() {
 #[test]
 fn damage_is_found() {
     let mind = ScriptedMind::start_blocking();
-    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let instance = local(&mind.url());
     assert_eq!(instance.run(&["genesis"]).code, Some(0));
     let image = damage::image(&instance);
     let sound = fs::read(&image).expect("the image");
