@@ -180,7 +180,7 @@ fn models_that_are_missing_or_damaged_are_pulled() {
     assert_eq!(ill.one("model-brick"), format!("ok: BRICK: {BRICK} (2c1ce5a8b2f0)"));
     assert_eq!(ill.one("mind"), format!("ok: ALFRED ({ALFRED}): Ollama at {} 0.9.0", ollama.url()));
     let room = ill.one("models-disk");
-    assert!(room.contains("2 models are missing and need up to 9.31 GiB; "), "{room}");
+    assert!(room.contains("2 models are missing and need up to 11.18 GiB; "), "{room}");
 
     ollama.has(&ALL);
     ollama.damaged(&[ALFRED]);

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::api::{NOWHERE, accepted, done, ended, install, is_problem, read, to};
 use crate::damage;
+use crate::image::{copied, kept};
 
 /// A file system of its own, in memory.
 struct Mount(PathBuf);
@@ -125,7 +126,7 @@ fn what_does_not_fit_on_a_disk_leaves_nothing_there() {
 #[test]
 fn a_read_only_folder_is_named_with_its_cure() {
     let mind = ScriptedMind::start_blocking();
-    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url())]);
+    let instance = Instance::new(&[("OLLAMA_HOST", &mind.url()), ("AURA_API_PORT", "0")]);
     let Some(disk) = Mount::at(&instance, "data", "8m") else { return };
     disk.again("ro");
     let shown = disk.0.display();
@@ -144,6 +145,25 @@ fn a_read_only_folder_is_named_with_its_cure() {
         "FAIL  data folder: {shown} cannot be written to (Read-only file system (os error 30))\n      Let this user write to it, or choose another folder with AURA_DATA.\n"
     );
     assert!(seen.stdout.contains(&text), "{}", seen.stdout);
+}
+
+#[test]
+fn what_fix_cannot_do_is_a_failure() {
+    let mind = ScriptedMind::start_blocking();
+    let (mut instance, ..) = copied(&kept());
+    instance.set("OLLAMA_HOST", &mind.url());
+    instance.set("AURA_API_PORT", "0");
+    let Some(disk) = Mount::at(&instance, "swept", "2g") else { return };
+    let draft = disk.0.join("image/a.draft");
+    fs::create_dir(disk.0.join("image")).expect("a folder");
+    fs::write(&draft, "half").expect("a draft");
+    instance.set("AURA_CACHE", &disk.0.display().to_string());
+    disk.again("ro");
+    assert_eq!(instance.run(&["doctor"]).code, Some(0), "warnings alone");
+    let done = instance.run(&["doctor", "--fix"]);
+    let text =
+        format!("\ncannot fix cache: {}: Read-only file system (os error 30)\n", draft.display());
+    assert!(done.code == Some(1) && done.stdout.contains(&text), "{done:?}");
 }
 
 /// Another program that holds the image for longer than a write waits.
@@ -187,8 +207,13 @@ async fn a_damaged_image_is_named_with_its_cure() {
 
 #[test]
 fn a_cluster_that_is_away_is_named_with_its_cure() {
-    let cluster =
-        [NOWHERE, ("AURA_STORE", "arango"), ("ARANGO_HOST", "http://127.0.0.1:1"), ("ARANGO_PASS", "hush")];
+    let cluster = [
+        NOWHERE,
+        ("AURA_API_PORT", "0"),
+        ("AURA_STORE", "arango"),
+        ("ARANGO_HOST", "http://127.0.0.1:1"),
+        ("ARANGO_PASS", "hush"),
+    ];
     let instance = Instance::new(&cluster);
     let cure = "ArangoDB at http://127.0.0.1:1 cannot be reached (Connection refused (os error 111)); start it, or set ARANGO_HOST";
     for command in [&["serve", "--port", "0"][..], &["genesis"], &["export"]] {

@@ -96,7 +96,7 @@ pub async fn doctor(config: &Config, options: &Options) -> Result<(), Failure> {
             check.fixed = fixes.iter().any(|fix| fix.name == check.name && fix.done.is_some());
         }
     }
-    let end = end(&checks);
+    let end = end(&checks, &fixes);
     if is_json {
         let configuration = config.origins().iter().map(Set::of).collect();
         print_json(&Report { configuration, fixes, checks })?;
@@ -190,10 +190,10 @@ async fn apply(config: &Config, checks: &[Diagnosis]) -> Vec<Applied> {
     all
 }
 
-/// A failed check weighs more than a service that somebody has to start.
-fn end(checks: &[Diagnosis]) -> Result<(), Failure> {
+/// A failed check, or fix, weighs more than a service that somebody has to start.
+fn end(checks: &[Diagnosis], fixes: &[Applied]) -> Result<(), Failure> {
     let any = |state| checks.iter().any(|check| check.state == state);
-    if any(State::Fail) {
+    if any(State::Fail) || fixes.iter().any(|fix| fix.failed.is_some()) {
         return Err(Failure::Told(1));
     }
     if any(State::Unreachable) { Err(Failure::Told(3)) } else { Ok(()) }
