@@ -18,6 +18,8 @@ pub mod object;
 #[cfg(feature = "full")]
 pub mod orchestrator;
 #[cfg(feature = "full")]
+mod outbound;
+#[cfg(feature = "full")]
 pub mod replay;
 pub mod sandbox;
 #[cfg(feature = "full")]

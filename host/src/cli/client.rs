@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::failure::Failure;
 use crate::config::{Config, Secret};
 use crate::object::{Kind, Message, MessageId};
+use crate::outbound::{self, root_cause};
 
 /// The longest wait the server grants at once.
 const MAX_WAIT: Duration = Duration::from_mins(10);
@@ -53,12 +54,11 @@ pub enum Sent {
 
 impl Client {
     pub fn new(config: &Config) -> Result<Self, Failure> {
-        let mut http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
-        let local = |host: &str| host == "localhost" || host == "[::1]" || host.starts_with("127.");
-        if Url::parse(&config.url).is_ok_and(|url| url.host_str().is_some_and(local)) {
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| Failure::Failed(format!("no HTTP client: {error}")))?;
+        let url = Url::parse(&config.url)
+            .map_err(|error| Failure::Usage(format!("AURA cannot be at {}: {error}.", config.url)))?;
+        let http = outbound::client(&url)
+            .build()
+            .map_err(|error| Failure::Failed(format!("no HTTP client: {}", root_cause(&error))))?;
         Ok(Self { http, url: config.url.clone(), token: config.api_token.clone() })
     }
 

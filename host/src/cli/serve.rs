@@ -15,9 +15,10 @@ use super::ready::Ready;
 use super::term::{count, print, tell};
 use super::{parts, ready, watch};
 use crate::api::{self, Api, Stopped, Token, Wall};
-use crate::config::{Config, LogFormat, authority, is_loopback};
+use crate::config::{Config, LogFormat, authority};
 use crate::mind::Mind;
 use crate::orchestrator::{Orchestrator, Parts};
+use crate::outbound::is_loopback;
 use crate::store::ServerName;
 
 /// Far longer than a small method takes, and nothing that a sender who waits would notice.

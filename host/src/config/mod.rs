@@ -8,7 +8,6 @@ mod layers;
 mod secrets;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use layers::{Layers, MASK, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Budget, Quota, QuotaOverride};
+pub use crate::outbound::is_loopback_host;
 use crate::sandbox::remote::Address;
 use crate::store::arango::ArangoConfig;
 
@@ -192,17 +192,6 @@ impl Config {
             settings: layers.settings(),
         })
     }
-}
-
-/// Whether this machine alone reaches the address.
-pub fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
-}
-
-/// Whether a host is reached from this machine alone.
-pub fn is_loopback_host(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
 }
 
 /// `HOST:PORT` as it stands in a URL.

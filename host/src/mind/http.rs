@@ -1,6 +1,5 @@
 //! What both protocols share: the connection to a server, and errors that say what was tried and what to do.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,9 +7,8 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use serde_json::Value;
 
 use super::MindError;
+use crate::outbound::{self, root_cause, without_credentials};
 
-/// A server on this machine or in this network accepts within this time or not at all.
-const CONNECT: Duration = Duration::from_secs(5);
 /// For questions that need no thinking.
 const CHECK: Duration = Duration::from_secs(5);
 /// Bytes of an error's body that are read.
@@ -43,23 +41,16 @@ impl Server {
     ) -> Result<Self, MindError> {
         let base = base.trim().trim_end_matches('/').to_owned();
         let url = Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let Some(mut shown) = url else {
+        let Some(url) = url else {
             return Err(MindError::Unavailable(format!(
                 "'{}' is not the URL of {name}: {cure}",
                 quote(&base)
             )));
         };
-        // A URL that can hold credentials can also lose them.
-        let _ = (shown.set_username(""), shown.set_password(None));
-        let mut builder = Client::builder().connect_timeout(CONNECT).redirect(redirect::Policy::none());
-        if is_loopback(&shown) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| {
+        let client = outbound::client(&url).redirect(redirect::Policy::none()).build().map_err(|error| {
             MindError::Unavailable(format!("no HTTP client for {name}: {}", root_cause(&error)))
         })?;
-        let shown = shown.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { client, base, shown, name, cure, entry, timeout })
+        Ok(Self { client, base, shown: without_credentials(&url), name, cure, entry, timeout })
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -179,17 +170,4 @@ pub fn quote(text: &str) -> String {
         quoted.push('…');
     }
     quoted
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(std::error::Error::source) {
-        cause = Some(deeper);
-    }
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

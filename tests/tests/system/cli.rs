@@ -47,6 +47,24 @@ fn exit_status_tells_how_it_went() {
 }
 
 #[test]
+fn a_proxy_stands_before_all_but_this_machine() {
+    let proxy = ScriptedMind::start_blocking();
+    let mut instance = Instance::new(&[("http_proxy", &proxy.url())]);
+    for (url, code, text) in [
+        ("http://127.0.0.1:1", 3, "AURA does not answer at http://127.0.0.1:1. "),
+        (
+            "http://127.example.invalid",
+            1,
+            "What answers at http://127.example.invalid is not AURA (HTTP 404 Not Found).\n",
+        ),
+    ] {
+        instance.set("AURA_URL", url);
+        let done = instance.run(&["send", "system", "greet"]);
+        assert!(done.code == Some(code) && done.stderr.starts_with(&format!("error: {text}")), "{done:?}");
+    }
+}
+
+#[test]
 fn repl_makes_first_contact() {
     let mind = mind();
     let server = Server::start(&mind);

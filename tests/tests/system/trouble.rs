@@ -161,8 +161,7 @@ fn what_fix_cannot_do_is_a_failure() {
     disk.again("ro");
     assert_eq!(instance.run(&["doctor"]).code, Some(0), "warnings alone");
     let done = instance.run(&["doctor", "--fix"]);
-    let text =
-        format!("\ncannot fix cache: {}: Read-only file system (os error 30)\n", draft.display());
+    let text = format!("\ncannot fix cache: {}: Read-only file system (os error 30)\n", draft.display());
     assert!(done.code == Some(1) && done.stdout.contains(&text), "{done:?}");
 }
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::diagnosis::{Diagnosis, State};
 use super::machine::{Machine, Wsl};
 use super::port;
-use crate::config::is_loopback_host;
+use crate::outbound::is_loopback_host;
 
 const NONE: &str = "this is not WSL";
 

@@ -3,7 +3,6 @@
 //! It is the client under `arangors`, which gives that crate what it lacks: timeouts, bounded answers, errors
 //! without a body said as errors with one, and a new token when the old one has expired.
 
-use std::error::Error as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::error::{Answered, Failure};
+use crate::outbound::root_cause;
 
 /// The largest answer that is read.
 const ANSWER_BYTES: usize = 256 << 20;
@@ -223,14 +223,6 @@ fn absent(url: &reqwest::Url, error: &reqwest::Error) -> Failure {
 fn cut_off(error: &reqwest::Error) -> Failure {
     let cause = if error.is_timeout() { "no more of it in time".to_owned() } else { root_cause(error) };
     Failure::Lost(format!("an answer of ArangoDB was cut off ({cause}); try again"))
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(std::error::Error::source) {
-        cause = Some(deeper);
-    }
-    cause.map_or_else(|| "the request could not be made".to_owned(), ToString::to_string)
 }
 
 fn quote(text: &str) -> String {
