@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use serde_json::Value;
 
 use super::MindError;
+use crate::object::one_line;
 use crate::outbound::{self, root_cause, without_credentials};
 
 /// For questions that need no thinking.
@@ -161,13 +162,6 @@ fn message_of(error: &Value) -> String {
     }
 }
 
-/// Text from outside, fit for one line: short and without control characters.
 pub fn quote(text: &str) -> String {
-    let line = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut quoted: String = line.take(QUOTE + 1).collect();
-    if let Some((end, _)) = quoted.char_indices().nth(QUOTE) {
-        quoted.truncate(end);
-        quoted.push('…');
-    }
-    quoted
+    one_line(text, QUOTE)
 }

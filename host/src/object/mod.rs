@@ -43,6 +43,13 @@ pub fn excerpt(text: &str, limit: usize) -> String {
     }
 }
 
+/// Text from outside, fit for one line: at most `limit` characters, and none that controls anything.
+#[must_use]
+pub fn one_line(text: &str, limit: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    excerpt(&words.join(" ").replace(char::is_control, " "), limit)
+}
+
 /// An object of the Living Image, as it stands at one revision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Object {

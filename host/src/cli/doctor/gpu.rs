@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::diagnosis::{Diagnosis, State};
 use super::machine::{Machine, Wsl};
 use super::ollama::Loaded;
+use crate::object::one_line;
 
 const NAME: &str = "gpu";
 const USED: &str = "gpu-used";
@@ -18,6 +19,9 @@ const USED: &str = "gpu-used";
 /// What `nvidia-smi` may take, and say.
 const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: u64 = 4 << 10;
+
+/// Characters of a name.
+const NAME_LENGTH: usize = 80;
 
 /// Where it is found.
 const TOOLS: [&str; 3] = ["/usr/lib/wsl/lib/nvidia-smi", "/usr/bin/nvidia-smi", "/usr/local/bin/nvidia-smi"];
@@ -99,8 +103,11 @@ async fn ask(machine: &Machine) -> Vec<Gpu> {
 fn read(line: &str) -> Option<Gpu> {
     let mut parts = line.rsplitn(3, ',').map(str::trim);
     let memory = parts.next()?.parse::<u64>().ok()?.checked_mul(1 << 20)?;
-    let shown = |text: &str| text.chars().filter(|character| !character.is_control()).take(80).collect();
-    Some(Gpu { memory, driver: shown(parts.next()?), name: shown(parts.next()?) })
+    Some(Gpu {
+        memory,
+        driver: one_line(parts.next()?, NAME_LENGTH),
+        name: one_line(parts.next()?, NAME_LENGTH),
+    })
 }
 
 /// How much of what is loaded is on the GPU.

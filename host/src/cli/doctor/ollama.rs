@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::http::Service;
 use crate::mind::model::is_same;
-use crate::object::Timestamp;
+use crate::object::{Timestamp, one_line};
 
 /// Characters of a name that are shown.
 const QUOTE: usize = 100;
@@ -93,7 +93,6 @@ fn list<T: DeserializeOwned>(mut body: Value) -> Option<Vec<T>> {
     Some(models.into_iter().filter_map(|model| serde_json::from_value(model).ok()).collect())
 }
 
-/// Text from outside, fit for one line.
 fn quoted(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(QUOTE).collect()
+    one_line(text, QUOTE)
 }

@@ -12,6 +12,7 @@ use super::diagnosis::{Diagnosis, State};
 use super::machine::Machine;
 use crate::cli::folder::DataFolder;
 use crate::config::{Config, authority};
+use crate::object::one_line;
 
 const NAME: &str = "port";
 const OTHER: &str = "Choose another with AURA_API_HOST and AURA_API_PORT.";
@@ -74,8 +75,7 @@ fn holder(machine: &Machine, port: u16) -> Option<String> {
         })
     })?;
     let name = machine.text(&format!("/proc/{id}/comm")).unwrap_or_default();
-    let name: String = name.trim().chars().filter(|character| !character.is_control()).take(32).collect();
-    Some(format!("process {id} ({name})"))
+    Some(format!("process {id} ({})", one_line(&name, 32)))
 }
 
 /// The sockets that listen on a port, as the links to them say it.

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::error::{Answered, Failure};
+use crate::object::one_line;
 use crate::outbound::root_cause;
 
 /// The largest answer that is read.
@@ -226,9 +227,5 @@ fn cut_off(error: &reqwest::Error) -> Failure {
 }
 
 fn quote(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(QUOTE) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    one_line(text, QUOTE)
 }
