@@ -141,18 +141,36 @@ fn payload(line: &[u8]) -> Payload<'_> {
     }
 }
 
+/// All that the mind says in a response. `read` finds the words in a frame, and whether it is the last.
+pub async fn conversation(
+    server: &Server,
+    response: Response,
+    said: &Said<'_>,
+    read: fn(&Value) -> (Option<&str>, bool),
+) -> Result<String, MindError> {
+    let mut words = Words { text: String::new(), said };
+    let mut frames = Frames::new(server, response);
+    while let Some(frame) = frames.next().await? {
+        if let Some(error) = frame.get("error").filter(|error| !error.is_null()) {
+            return Err(server.failed(error));
+        }
+        let (piece, is_last) = read(&frame);
+        words.add(server, piece.unwrap_or_default())?;
+        if is_last {
+            break;
+        }
+    }
+    words.finish(server)
+}
+
 /// The mind's words as they come in.
-pub struct Words<'a> {
+struct Words<'a> {
     text: String,
     said: &'a Said<'a>,
 }
 
-impl<'a> Words<'a> {
-    pub fn new(said: &'a Said<'a>) -> Self {
-        Self { text: String::new(), said }
-    }
-
-    pub fn add(&mut self, server: &Server, piece: &str) -> Result<(), MindError> {
+impl Words<'_> {
+    fn add(&mut self, server: &Server, piece: &str) -> Result<(), MindError> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -166,7 +184,7 @@ impl<'a> Words<'a> {
     }
 
     /// Everything said, when that is anything.
-    pub fn finish(self, server: &Server) -> Result<String, MindError> {
+    fn finish(self, server: &Server) -> Result<String, MindError> {
         if self.text.trim().is_empty() {
             return Err(server.garbage("answered without saying anything"));
         }

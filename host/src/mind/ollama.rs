@@ -1,6 +1,6 @@
 //! The mind behind Ollama's `/api/chat`, held to a JSON schema.
 //!
-//! Requests are `ollama-rs`'s types. Answers are read by [`Frames`], because that crate's stream drops a chunk that
+//! Requests are `ollama-rs`'s types. Answers are read by [`super::frames`], because that crate's stream drops a chunk that
 //! ends inside a character and has no bound.
 
 pub mod library;
@@ -15,7 +15,7 @@ use ollama_rs::models::ModelOptions;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::frames::{Frames, Words};
+use super::frames::conversation;
 use super::http::Server;
 use super::model::is_same;
 use super::persona::Persona;
@@ -72,18 +72,10 @@ impl Ollama {
         if !response.status().is_success() {
             return Err(self.server.refused(response).await);
         }
-        let mut words = Words::new(said);
-        let mut frames = Frames::new(&self.server, response);
-        while let Some(frame) = frames.next().await? {
-            if let Some(error) = frame.get("error") {
-                return Err(self.server.failed(error));
-            }
-            words.add(&self.server, frame["message"]["content"].as_str().unwrap_or_default())?;
-            if frame["done"] == true {
-                break;
-            }
-        }
-        words.finish(&self.server)
+        conversation(&self.server, response, said, |frame| {
+            (frame["message"]["content"].as_str(), frame["done"] == true)
+        })
+        .await
     }
 
     /// The model's digest; not knowing it is no error.

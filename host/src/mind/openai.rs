@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::frames::{Frames, Words};
+use super::frames::conversation;
 use super::http::{Server, quote};
 use super::persona::Persona;
 use super::prompt::{self, Prompt};
@@ -79,20 +79,12 @@ impl OpenAi {
         if !response.status().is_success() {
             return Err(self.server.refused(response).await);
         }
-        let mut words = Words::new(said);
-        let mut frames = Frames::new(&self.server, response);
-        while let Some(frame) = frames.next().await? {
-            if let Some(error) = frame.get("error").filter(|error| !error.is_null()) {
-                return Err(self.server.failed(error));
-            }
+        conversation(&self.server, response, said, |frame| {
             let choice = &frame["choices"][0];
             let piece = choice["delta"]["content"].as_str().or_else(|| choice["message"]["content"].as_str());
-            words.add(&self.server, piece.unwrap_or_default())?;
-            if choice["finish_reason"].is_string() {
-                break;
-            }
-        }
-        words.finish(&self.server)
+            (piece, choice["finish_reason"].is_string())
+        })
+        .await
     }
 
     fn unknown_model(&self) -> MindError {
