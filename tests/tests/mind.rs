@@ -6,7 +6,7 @@ use std::time::Duration;
 use aura::mind::persona::Personas;
 use aura::mind::{
     Answer, ApiKey, Improvement, Mandate, Mind, MindConfig, MindError, MindKind, RecordedCall, extract,
-    from_config,
+    with_personas,
 };
 use aura::object::{
     Digest, ExceptionDetail, FailedAttempt, Fault, Finding, Kind, MethodName, ObjectId, Source,
@@ -33,6 +33,11 @@ fn mandate(method: &str) -> Mandate {
         failed: Vec::new(),
         improvement: None,
     }
+}
+
+/// With the built-in personas.
+fn from_config(config: MindConfig) -> Result<Arc<dyn Mind>, MindError> {
+    with_personas(config, &Personas::genesis().expect("the built-in personas"))
 }
 
 fn connect(mind: &ScriptedMind, kind: MindKind, timeout: Duration) -> Arc<dyn Mind> {

@@ -144,13 +144,7 @@ pub struct MindConfig {
     pub timeout: Duration,
 }
 
-/// The mind this configuration describes, with the built-in personas. Nothing is sent yet.
-pub fn from_config(config: MindConfig) -> Result<Arc<dyn Mind>, MindError> {
-    let personas = Personas::genesis().map_err(|error| MindError::Unavailable(error.to_string()))?;
-    with_personas(config, &personas)
-}
-
-/// The same with other personas.
+/// The mind this configuration describes, with these personas. Nothing is sent yet.
 pub fn with_personas(config: MindConfig, personas: &Personas) -> Result<Arc<dyn Mind>, MindError> {
     let mut steward = personas.steward().clone();
     if let Some(model) = config.model.filter(|model| !model.is_empty()) {
