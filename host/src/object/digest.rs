@@ -1,7 +1,9 @@
 //! Digests.
 
+use std::io::{self, Read};
+
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
+use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -11,13 +13,14 @@ pub struct Digest(String);
 impl Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in sha2::Sha256::digest(bytes) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(format!("{:x}", Sha256::digest(bytes)))
+    }
+
+    /// Of all that can be read, with its length.
+    pub fn read(mut from: impl Read) -> io::Result<(Self, u64)> {
+        let mut hash = Sha256::new();
+        let length = io::copy(&mut from, &mut hash)?;
+        Ok((Self(format!("{:x}", hash.finalize())), length))
     }
 
     /// `None`: not 64 lower-case hexadecimal digits.

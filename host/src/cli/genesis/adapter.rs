@@ -6,18 +6,32 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
 use futures::Stream;
-use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use tokio::io::AsyncReadExt as _;
 
 use crate::mind::ollama::shown::Shown;
+use crate::object::Digest;
 
 /// What an adapter is as safetensors.
 const SAFETENSORS: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 /// What Ollama is told that a GGUF file is named, so that it takes it for one.
 const GGUF: &str = "adapter.gguf";
 const MAGIC: &[u8] = b"GGUF";
-/// Bytes that are read, or sent, at once.
+/// Bytes that are sent at once.
 const PIECE: usize = 256 * 1024;
+
+/// Why what is there is not an adapter that can be used.
+#[derive(Debug, Error)]
+pub enum AdapterError {
+    #[error("{0} cannot be read ({1})")]
+    Unreadable(String, io::Error),
+    #[error("{0} has no file {1}, which an adapter needs")]
+    Incomplete(String, &'static str),
+    #[error("{0} is neither a file nor a folder")]
+    Neither(String),
+    #[error("{0} is no GGUF file; safetensors need a folder of their own")]
+    NotGguf(String),
+}
 
 pub struct Adapter {
     pub files: Vec<AdapterFile>,
@@ -26,31 +40,31 @@ pub struct Adapter {
 pub struct AdapterFile {
     pub name: &'static str,
     pub length: u64,
-    /// SHA-256 in hexadecimal.
-    pub digest: String,
+    pub digest: Digest,
     file: File,
 }
 
 /// The adapter at `path` in the data folder, if there is anything.
-pub async fn find(data: &Path, path: &Path) -> Result<Option<Adapter>, String> {
+pub async fn find(data: &Path, path: &Path) -> Result<Option<Adapter>, AdapterError> {
+    let shown = data.join(path).display().to_string();
     let (data, path) = (data.to_owned(), path.to_owned());
     let found = tokio::task::spawn_blocking(move || read(&data, &path)).await;
-    found.map_err(|error| format!("the adapter could not be read: {error}"))?
+    found.map_err(|error| AdapterError::Unreadable(shown, error.into()))?
 }
 
-fn read(data: &Path, path: &Path) -> Result<Option<Adapter>, String> {
-    let shown = data.join(path);
-    let cannot = |error: io::Error| format!("{} cannot be read ({error})", shown.display());
-    let data = Dir::open_ambient_dir(data, ambient_authority()).map_err(cannot)?;
-    let there = match data.metadata(path) {
+fn read(data: &Path, path: &Path) -> Result<Option<Adapter>, AdapterError> {
+    let shown = || data.join(path).display().to_string();
+    let cannot = |error| AdapterError::Unreadable(shown(), error);
+    let folder = Dir::open_ambient_dir(data, ambient_authority()).map_err(cannot)?;
+    let there = match folder.metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         there => there.map_err(cannot)?,
     };
     if there.is_dir() {
-        let folder = data.open_dir(path).map_err(cannot)?;
+        let folder = folder.open_dir(path).map_err(cannot)?;
         let file = |name: &'static str| {
             if !folder.metadata(name).is_ok_and(|there| there.is_file()) {
-                return Err(format!("{} has no file {name}, which an adapter needs", shown.display()));
+                return Err(AdapterError::Incomplete(shown(), name));
             }
             folder.open(name).and_then(|file| digested(name, file)).map_err(cannot)
         };
@@ -58,37 +72,31 @@ fn read(data: &Path, path: &Path) -> Result<Option<Adapter>, String> {
         return Ok(Some(Adapter { files }));
     }
     if !there.is_file() {
-        return Err(format!("{} is neither a file nor a folder", shown.display()));
+        return Err(AdapterError::Neither(shown()));
     }
-    let mut file = data.open(path).map_err(cannot)?;
+    let mut file = folder.open(path).map_err(cannot)?;
     let mut magic = Vec::new();
     file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(cannot)?;
     if magic != MAGIC {
-        return Err(format!("{} is no GGUF file; safetensors need a folder of their own", shown.display()));
+        return Err(AdapterError::NotGguf(shown()));
     }
     Ok(Some(Adapter { files: vec![digested(GGUF, file).map_err(cannot)?] }))
 }
 
 fn digested(name: &'static str, mut file: File) -> io::Result<AdapterFile> {
     file.rewind()?;
-    let (mut hash, mut piece, mut length) = (Sha256::new(), vec![0; PIECE], 0);
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&piece[..read]);
-        length += read as u64;
-    }
+    let (digest, length) = Digest::read(&mut file)?;
     file.rewind()?;
-    Ok(AdapterFile { name, length, digest: format!("{:x}", hash.finalize()), file })
+    Ok(AdapterFile { name, length, digest, file })
 }
 
 impl Adapter {
     /// Whether a model has this adapter.
     pub fn is_in(&self, shown: &Shown) -> bool {
         match self.note() {
-            None => self.files.iter().all(|file| shown.adapters.contains(&file.digest)),
+            None => {
+                self.files.iter().all(|file| shown.adapters.iter().any(|known| known == file.digest.as_str()))
+            }
             Some(note) => !shown.adapters.is_empty() && shown.license.lines().any(|line| line == note),
         }
     }

@@ -83,7 +83,8 @@ async fn one(library: &Library, data: &Path, wanted: &Wanted<'_>) -> Result<Outc
     let adapter = match wanted.adapter() {
         None => None,
         Some(path) => {
-            let found = adapter::find(data, path).await.map_err(LibraryError::Failed)?;
+            let found = adapter::find(data, path).await;
+            let found = found.map_err(|error| LibraryError::Failed(error.to_string()))?;
             let Some(adapter) = found else {
                 let place = data.join(path);
                 return Ok(Outcome::skipped(&format!("there is no adapter at {}", place.display())));
