@@ -267,6 +267,7 @@ async fn converse(mut stream: TcpStream, script: Arc<Mutex<Script>>) -> io::Resu
             let models: Vec<Value> = locked().models.iter().map(named).collect();
             wire::document(&mut stream, 200, &json!({ "models": models }).to_string()).await
         }
+        "/api/show" => wire::document(&mut stream, 200, "{}").await,
         "/v1/models" => {
             let models: Vec<Value> = locked().models.iter().map(|name| json!({ "id": name })).collect();
             wire::document(&mut stream, 200, &json!({ "object": "list", "data": models }).to_string()).await

@@ -428,6 +428,28 @@ fn personas_are_checked_when_they_are_read() {
     assert_eq!(refused("0.4", "3.0"), "persona BRICK: its temperature must be between 0 and 2");
 }
 
+#[test]
+fn a_model_is_needed_once_however_it_is_named() {
+    let text = include_str!("../../genesis/personas.toml");
+    let text =
+        text.replace("llama3:8b-instruct-q4_K_M", "Own").replace("gemma:7b-instruct-q4_K_M", "own:latest");
+    let personas = Personas::parse(&text).unwrap();
+    let needed = |one| -> Vec<String> {
+        let all = personas.needed(one).into_iter();
+        all.map(|needed| format!("{} for {} ({})", needed.pulled, needed.model, needed.personas.join(", ")))
+            .collect()
+    };
+    let (phi, qwen) = ("phi3:3.8b-mini-instruct-4k-q4_K_M", "qwen2:7b-instruct-q4_K_M");
+    let own = "Own for Own (ROBIN, BABS)".to_owned();
+    assert_eq!(
+        needed(None),
+        [format!("{phi} for {phi} (BRICK)"), own, format!("{qwen} for {qwen} (ALFRED)")]
+    );
+    assert_eq!(needed(Some("tiny")), ["tiny for tiny (BRICK, ROBIN, BABS, ALFRED)"]);
+    let facet = format!("{phi} for Brick:Tamland (BRICK, ROBIN, BABS, ALFRED)");
+    assert_eq!(needed(Some("Brick:Tamland")), [facet]);
+}
+
 /// Answers as models give them, and the bodies they hold for `add`.
 const ANSWERS: [(&str, &str); 17] = [
     (r#"{"code": "return len(args)}"}"#, "return len(args)"),

@@ -4,6 +4,7 @@
 //! ends inside a character and has no bound.
 
 pub mod library;
+pub mod models;
 pub mod shown;
 
 use std::time::{Duration, Instant};
@@ -15,15 +16,17 @@ use ollama_rs::models::ModelOptions;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use self::models::Models;
 use super::frames::conversation;
 use super::http::Server;
-use super::model::is_same;
 use super::persona::Persona;
 use super::prompt::{self, Prompt, Role};
 use super::{Answer, Mandate, Mind, MindError, Said};
 
 const CURE: &str = "start it with `ollama serve`, or set OLLAMA_HOST to where it is";
 const ENTRY: &str = "set OLLAMA_HOST to http://USER:PASSWORD@HOST:PORT with what it accepts";
+
+const UNKNOWN_VERSION: &str = "of unknown version";
 
 /// For how long the digest of a model is not asked for again.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -87,7 +90,7 @@ impl Ollama {
             return digest.clone();
         }
         let tags = self.server.look(self.server.get("/api/tags")).await.ok().flatten();
-        let digest = tags.and_then(|tags| digest_of(&tags, &self.persona.model));
+        let digest = tags.and_then(|tags| digest_of(tags, &self.persona.model));
         *known = Some((Instant::now(), digest.clone()));
         digest
     }
@@ -119,11 +122,9 @@ impl Mind for Ollama {
     async fn check(&self) -> Result<String, MindError> {
         let version = self.server.look(self.server.get("/api/version")).await?;
         let version =
-            version.as_ref().and_then(|answer| answer["version"].as_str()).unwrap_or("of unknown version");
+            version.as_ref().and_then(|answer| answer["version"].as_str()).unwrap_or(UNKNOWN_VERSION);
         let tags = self.server.look(self.server.get("/api/tags")).await?;
-        if let Some(models) = tags.as_ref().and_then(|answer| answer["models"].as_array())
-            && !models.iter().any(|model| is_model(model, &self.persona.model))
-        {
+        if tags.and_then(Models::read).is_some_and(|models| models.get(&self.persona.model).is_none()) {
             return Err(self.unknown_model());
         }
         Ok(format!("{} {version}, model {}", self.server, self.persona.model))
@@ -131,15 +132,9 @@ impl Mind for Ollama {
 }
 
 /// The digest that `/api/tags` has for the model of that name.
-fn digest_of(tags: &Value, name: &str) -> Option<String> {
-    let entry = tags["models"].as_array()?.iter().find(|model| is_model(model, name))?;
-    let digest = entry["digest"].as_str()?;
+fn digest_of(tags: Value, name: &str) -> Option<String> {
+    let digest = Models::read(tags)?.get(name)?.digest.clone();
     let readable = |byte: u8| byte.is_ascii_alphanumeric() || byte == b':';
     let valid = (1..=MAX_DIGEST).contains(&digest.len()) && digest.bytes().all(readable);
-    valid.then(|| digest.to_owned())
-}
-
-/// Whether an entry of `/api/tags` is the model of that name.
-fn is_model(entry: &Value, name: &str) -> bool {
-    ["name", "model"].iter().any(|key| is_same(entry[key].as_str().unwrap_or_default(), name))
+    valid.then_some(digest)
 }

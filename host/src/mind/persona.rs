@@ -60,6 +60,25 @@ pub struct Personas {
     facets: Vec<Facet>,
 }
 
+/// A model that has to be there, once for all the personas that have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed<'a> {
+    pub model: &'a str,
+    /// What has to be pulled for it: the model itself, or that of which a facet is made.
+    pub pulled: &'a str,
+    pub personas: Vec<&'a str>,
+    /// The steward, if it is one of them.
+    pub steward: Option<&'a str>,
+}
+
+impl<'a> Needed<'a> {
+    /// The persona that is named where one is.
+    #[must_use]
+    pub fn persona(&self) -> &'a str {
+        self.steward.or(self.personas.first().copied()).unwrap_or_default()
+    }
+}
+
 impl Personas {
     /// Those the program was built with.
     pub fn genesis() -> Result<Self, PersonaError> {
@@ -122,6 +141,25 @@ impl Personas {
             return Err("a persona's model has that name");
         }
         Ok(())
+    }
+
+    /// The models that the personas have, or `one` in place of all.
+    #[must_use]
+    pub fn needed<'a>(&'a self, one: Option<&'a str>) -> Vec<Needed<'a>> {
+        let mut all: Vec<Needed<'a>> = Vec::new();
+        for persona in &self.all {
+            let (model, name) = (one.unwrap_or(&persona.model), persona.name.as_str());
+            let steward = Some(name).filter(|name| *name == self.steward);
+            if let Some(needed) = all.iter_mut().find(|needed| is_same(needed.model, model)) {
+                needed.personas.push(name);
+                needed.steward = needed.steward.or(steward);
+                continue;
+            }
+            let facet = self.facets.iter().find(|facet| is_same(&facet.name, model));
+            let pulled = facet.map_or(model, |facet| &self.of(facet).model);
+            all.push(Needed { model, pulled, personas: vec![name], steward });
+        }
+        all
     }
 
     /// The steward of code: the persona that is asked for methods.

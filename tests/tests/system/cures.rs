@@ -186,8 +186,8 @@ fn models_that_are_missing_or_damaged_are_pulled() {
     ollama.damaged(&[ALFRED]);
     let damaged = look(&instance);
     let told = format!(
-        "fail: ALFRED: {ALFRED} is in Ollama, but cannot be read (model '{ALFRED}' not found) -> Run `ollama pull {ALFRED}`: \
-         it loads what is missing or damaged."
+        "fail: ALFRED: {ALFRED} is in Ollama, but cannot be read -> Run `ollama pull {ALFRED}`: it loads what is missing or \
+         damaged."
     );
     assert_eq!((damaged.code, damaged.one("model-alfred")), (Some(1), told));
 

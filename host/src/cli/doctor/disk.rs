@@ -10,9 +10,10 @@ use rustix::fs::{Access, access, statvfs};
 use super::diagnosis::{Diagnosis, State};
 use super::fix::Fix;
 use super::machine::Machine;
-use super::mind::{NO_PERSONAS, Wanted};
+use super::mind::NO_PERSONAS;
 use super::ollama::Ollama;
 use crate::cli::term::count;
+use crate::mind::persona::Needed;
 
 /// Below this, images grow into trouble soon.
 const LITTLE: u64 = 1 << 30;
@@ -107,23 +108,20 @@ pub fn drafts(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether the models that are missing can be pulled. `ollama`: if it is on this machine.
-pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
+pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, needed: &[Needed<'_>]) -> Diagnosis {
     let Some(ollama) = ollama else {
         return Diagnosis::skipped(ROOM, "no Ollama on this machine answers");
     };
-    if wanted.is_empty() {
+    if needed.is_empty() {
         return Diagnosis::skipped(ROOM, NO_PERSONAS);
     }
     if let Err(why) = &ollama.models {
         return Diagnosis::skipped(ROOM, format!("Ollama does not list its models ({why})"));
     }
-    let mut missing: Vec<&str> = wanted.iter().map(|wanted| wanted.pulled.as_str()).collect();
-    missing.retain(|model| ollama.model(model).is_none());
-    missing.sort_unstable();
-    missing.dedup();
+    let missing = needed.iter().filter(|needed| ollama.model(needed.pulled).is_none()).count();
     // Else they are in the home folder, where the cache is, too.
     let folder = if machine.has(MODELS) { machine.path(MODELS) } else { cache.to_owned() };
-    for_models(&folder, missing.len() as u64)
+    for_models(&folder, missing as u64)
 }
 
 fn for_models(folder: &Path, missing: u64) -> Diagnosis {

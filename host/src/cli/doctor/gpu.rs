@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::diagnosis::{Diagnosis, State};
 use super::machine::{Machine, Wsl};
-use super::ollama::Loaded;
+use crate::mind::ollama::models::Loaded;
 use crate::object::one_line;
 
 const NAME: &str = "gpu";

@@ -10,13 +10,12 @@ use tokio::time::timeout;
 
 use super::diagnosis::{Diagnosis, State};
 use super::fix::Fix;
-use super::http::Service;
 use crate::cli::failure::Failure;
 use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::config::{Config, StoreConfig};
 use crate::store::Check;
-use crate::store::arango::{ArangoConfig, ArangoStore};
+use crate::store::arango::{ArangoStore, Unseen};
 use crate::store::sqlite::SqliteStore;
 
 const NAME: &str = "image";
@@ -29,10 +28,13 @@ pub async fn look(config: &Config, folder: &DataFolder) -> Result<Vec<Diagnosis>
     let checks = match &config.store {
         StoreConfig::Arango(arango) => match timeout(PATIENCE, ArangoStore::look(arango)).await {
             Ok(Ok(checks)) => checks,
-            Ok(Err(error)) => return Ok(vec![away(arango, &error.to_string()).await]),
-            Err(_) => {
-                return Ok(vec![away(arango, &format!("no answer within {} s", PATIENCE.as_secs())).await]);
+            // It waits for no start.
+            Ok(Err(Unseen::Unusable(cure))) => {
+                let found = format!("what answers at {} cannot be used", arango.url);
+                return Ok(vec![Diagnosis::bad(State::Fail, NAME, found, cure)]);
             }
+            Ok(Err(Unseen::Away(cure))) => return Ok(vec![away(cure)]),
+            Err(_) => return Ok(vec![away(format!("no answer within {} s", PATIENCE.as_secs()))]),
         },
         StoreConfig::Sqlite => {
             let image = folder.image();
@@ -57,15 +59,7 @@ fn diagnosis(Check { what, found }: Check) -> Diagnosis {
     }
 }
 
-/// A database that answers, and yet cannot be used, waits for no start.
-async fn away(arango: &ArangoConfig, cure: &str) -> Diagnosis {
-    let service = Service::at(&arango.url);
-    if let Some(service) = service
-        && service.get("/_api/version").await.is_some_and(|answer| answer.status < 500)
-    {
-        let found = format!("what answers at {} cannot be used", service.shown());
-        return Diagnosis::bad(State::Fail, NAME, found, cure);
-    }
+fn away(cure: String) -> Diagnosis {
     Diagnosis::bad(State::Unreachable, NAME, "it cannot be looked at", cure)
 }
 

@@ -4,8 +4,10 @@ use indicatif::HumanBytes;
 
 use super::diagnosis::{Diagnosis, State};
 use super::machine::Machine;
-use super::mind::{NO_PERSONAS, Wanted};
-use super::ollama::{Loaded, Ollama};
+use super::mind::NO_PERSONAS;
+use super::ollama::Ollama;
+use crate::mind::ollama::models::Loaded;
+use crate::mind::persona::Needed;
 
 const NAME: &str = "memory";
 
@@ -13,7 +15,12 @@ const NAME: &str = "memory";
 const CONTEXT: u64 = 5;
 
 /// `gpu`: the memory that all GPUs have, as far as they tell. `ollama`: if it is on this machine.
-pub fn look(machine: &Machine, gpu: Option<u64>, ollama: Option<&Ollama>, wanted: &[Wanted]) -> Diagnosis {
+pub fn look(
+    machine: &Machine,
+    gpu: Option<u64>,
+    ollama: Option<&Ollama>,
+    needed: &[Needed<'_>],
+) -> Diagnosis {
     let Some(free) = machine.memory() else {
         return Diagnosis::skipped(NAME, "/proc/meminfo does not tell what is free");
     };
@@ -21,30 +28,26 @@ pub fn look(machine: &Machine, gpu: Option<u64>, ollama: Option<&Ollama>, wanted
     let Some(ollama) = ollama else {
         return Diagnosis::skipped(NAME, format!("{there}; no Ollama on this machine needs them"));
     };
-    if wanted.is_empty() {
+    if needed.is_empty() {
         return Diagnosis::skipped(NAME, format!("{there}; {NO_PERSONAS}"));
     }
-    let mut needs: Vec<(&Wanted, u64)> = Vec::new();
-    for wanted in wanted {
-        let Some(model) = ollama.model(&wanted.model).filter(|model| model.size > 0) else { continue };
-        // Personas may share a model.
-        if needs.iter().all(|(other, _)| other.model != wanted.model) {
-            needs.push((wanted, model.size.saturating_add(model.size / CONTEXT)));
-        }
-    }
-    judge(free, gpu, &ollama.loaded, &needs)
+    let needs = needed.iter().filter_map(|needed| {
+        let size = ollama.model(needed.model).map(|model| model.size).filter(|size| *size > 0)?;
+        Some((needed, size.saturating_add(size / CONTEXT)))
+    });
+    judge(free, gpu, &ollama.loaded, &needs.collect::<Vec<_>>())
 }
 
-fn judge(free: u64, gpu: Option<u64>, loaded: &[Loaded], needs: &[(&Wanted, u64)]) -> Diagnosis {
+fn judge(free: u64, gpu: Option<u64>, loaded: &[Loaded], needs: &[(&Needed<'_>, u64)]) -> Diagnosis {
     // What is loaded is not free now, and would be.
     let taken: u64 = loaded.iter().map(|model| model.size.saturating_sub(model.size_vram)).sum();
     let main = free.saturating_add(taken);
     let room = main.saturating_add(gpu.unwrap_or_default());
     let gpus = gpu.map(|gpu| format!(", the GPU has {}", HumanBytes(gpu))).unwrap_or_default();
     let there = format!("{} are free{gpus}", HumanBytes(main));
-    let steward = needs.iter().find(|(wanted, _)| wanted.is_steward);
-    if let Some((Wanted { persona, model, .. }, need)) = steward {
-        let found = format!("{there}; {persona}'s {model} needs {}", HumanBytes(*need));
+    let steward = needs.iter().find(|(needed, _)| needed.steward.is_some());
+    if let Some((needed, need)) = steward {
+        let found = format!("{there}; {}'s {} needs {}", needed.persona(), needed.model, HumanBytes(*need));
         if *need > room {
             let cure = "End other programs, give WSL more with `memory=` in .wslconfig, or set AURA_MIND_MODEL to a smaller model.";
             return Diagnosis::bad(State::Fail, NAME, found, cure);
@@ -75,13 +78,10 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     fn told(free: u64, gpu: Option<u64>, loaded: &[Loaded]) -> String {
-        let wanted = |persona: &str, is_steward| Wanted {
-            persona: persona.to_owned(),
-            model: format!("{}:7b", persona.to_lowercase()),
-            pulled: format!("{}:7b", persona.to_lowercase()),
-            is_steward,
-        };
-        let (alfred, robin) = (wanted("ALFRED", true), wanted("ROBIN", false));
+        let needed =
+            |persona, model, steward| Needed { model, pulled: model, personas: vec![persona], steward };
+        let (alfred, robin) =
+            (needed("ALFRED", "alfred:7b", Some("ALFRED")), needed("ROBIN", "robin:7b", None));
         judge(free, gpu, loaded, &[(&alfred, 5 * GIB), (&robin, 6 * GIB)]).told()
     }
 

@@ -2,14 +2,13 @@
 //! says.
 //!
 //! `diagnoses.toml` has all diagnoses; each subject has a file that makes them. What the machine tells of itself is read
-//! through [`Machine`], what services tell through [`http`].
+//! through [`Machine`].
 
 mod clock;
 mod diagnosis;
 mod disk;
 mod fix;
 mod gpu;
-mod http;
 mod image;
 mod isolates;
 mod machine;
@@ -152,7 +151,10 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
         MindKind::OpenAi => None,
     };
     let ollama = ollama.as_ref();
-    let wanted = mind::wanted(config);
+    let personas = parts::personas(config);
+    let one = config.mind.model.as_deref();
+    let mut needed = personas.as_ref().map(|personas| personas.needed(one)).unwrap_or_default();
+    needed.sort_by_key(|needed| needed.steward.is_none());
     let is_here = wsl::is_here(machine, &config.mind.base_url);
     let ollama_here = ollama.filter(|_| is_here);
     let (gpu, memory) = if is_here {
@@ -162,9 +164,9 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
     };
     let mut checks = vec![
         gpu,
-        memory::look(machine, memory, ollama_here, &wanted),
+        memory::look(machine, memory, ollama_here, &needed),
         clock::look(machine, ollama.and_then(|ollama| ollama.times)),
-        disk::models(machine, &config.cache, ollama_here, &wanted),
+        disk::models(machine, &config.cache, ollama_here, &needed),
         mind::server(config, ollama).await,
         mind::version(config, ollama),
     ];
@@ -173,7 +175,7 @@ async fn of_mind(machine: &Machine, config: &Config) -> Vec<Diagnosis> {
         (MindKind::Ollama, None) => vec![Diagnosis::skipped("gpu-used", mind::SILENT)],
         (MindKind::OpenAi, None) => vec![Diagnosis::skipped("gpu-used", mind::NO_OLLAMA)],
     });
-    checks.extend(mind::models(config, ollama, &wanted).await);
+    checks.extend(mind::models(config, ollama, &needed).await);
     checks
 }
 

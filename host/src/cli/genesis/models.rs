@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::meter::Meter;
-use super::plan::{Model, Plan};
+use super::plan::Plan;
 use super::{Outcome, State, Teller};
 use crate::cli::failure::Failure;
-use crate::mind::ollama::library::{Library, Models};
+use crate::mind::ollama::library::Library;
+use crate::mind::ollama::models::Models;
+use crate::mind::persona::Needed;
 
 #[derive(Serialize)]
 pub struct Row {
@@ -17,9 +19,9 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn of(model: &Model<'_>, outcome: Outcome) -> Self {
-        let personas = model.personas.iter().map(ToString::to_string).collect();
-        Self { personas, model: model.name.to_owned(), outcome }
+    pub fn of(needed: &Needed<'_>, outcome: Outcome) -> Self {
+        let personas = needed.personas.iter().map(ToString::to_string).collect();
+        Self { personas, model: needed.pulled.to_owned(), outcome }
     }
 }
 
@@ -31,8 +33,8 @@ pub async fn ensure(
     teller: &mut Teller,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    for model in &plan.models {
-        rows.push(Row::of(model, one(library, known, model, teller).await?));
+    for needed in &plan.models {
+        rows.push(Row::of(needed, one(library, known, needed, teller).await?));
     }
     Ok(rows)
 }
@@ -40,11 +42,11 @@ pub async fn ensure(
 async fn one(
     library: &Library,
     known: &Models,
-    model: &Model<'_>,
+    needed: &Needed<'_>,
     teller: &mut Teller,
 ) -> Result<Outcome, Failure> {
-    let (name, personas) = (model.name, model.personas());
-    if known.has(name) {
+    let (name, personas) = (needed.pulled, needed.personas.join(", "));
+    if known.get(name).is_some() {
         teller.say(&format!("{name} is there ({personas})."))?;
         return Ok(Outcome::good(State::Present));
     }

@@ -1,23 +1,25 @@
-//! The models that Ollama has: which they are, pulling one, making one of another.
+//! Ollama beside the asking: its version, the models that it has, pulling one, making one of another.
 //!
 //! Not with `ollama-rs`: it takes each chunk of an account for a line, bounds nothing, and sends no blobs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _};
-use reqwest::header::CONTENT_LENGTH;
+use reqwest::header::{CONTENT_LENGTH, DATE};
 use reqwest::{Body, RequestBuilder, Response};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::ENTRY;
+use super::models::{self, Loaded, Models};
 use super::shown::Shown;
+use super::{ENTRY, UNKNOWN_VERSION};
 use crate::mind::MindError;
 use crate::mind::frames::{Frames, MAX_FRAME_BYTES};
 use crate::mind::http::{Server, bounded, quote};
-use crate::mind::model::is_same;
+use crate::object::Timestamp;
 
 const CURE: &str = "start Ollama and run `aura genesis` again";
 
@@ -70,15 +72,32 @@ impl Library {
         Ok(Self { server: Server::new("Ollama", CURE, ENTRY, base_url, patience)?, patience })
     }
 
-    /// All models, as a list that knows names.
-    pub async fn models(&self) -> Result<Models> {
-        match self.ask(self.server.get("/api/tags")).await?.get("models") {
-            Some(Value::Array(models)) => Ok(Models(models.clone())),
-            _ => Err(self.server.garbage("answered without a list of models").into()),
-        }
+    /// Its version, and what its clock says, to the second.
+    pub async fn version(&self) -> Result<(String, Option<Timestamp>)> {
+        let response = self.send(self.server.get("/api/version")).await?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        let time = time.map(|time| Timestamp(time.timestamp().as_millisecond()));
+        let answer = self.read(response).await?;
+        Ok((quote(answer["version"].as_str().unwrap_or(UNKNOWN_VERSION)), time))
     }
 
-    /// What is known of a model, if it is there.
+    /// The models that are there.
+    pub async fn models(&self) -> Result<Models> {
+        Models::read(self.ask(self.server.get("/api/tags")).await?).ok_or_else(|| self.no_list())
+    }
+
+    /// The models that are loaded now.
+    pub async fn loaded(&self) -> Result<Vec<Loaded>> {
+        let answer = self.ask(self.server.get("/api/ps")).await?;
+        let mut loaded: Vec<Loaded> = models::list(answer).ok_or_else(|| self.no_list())?;
+        for model in &mut loaded {
+            model.name = quote(&model.name);
+        }
+        Ok(loaded)
+    }
+
+    /// What is known of a model, if it is there and its files can be read.
     pub async fn show(&self, model: &str) -> Result<Option<Shown>> {
         let request = self.server.post("/api/show").json(&json!({ "model": model }));
         let response = self.send(request).await?;
@@ -196,6 +215,10 @@ impl Library {
         })
     }
 
+    fn no_list(&self) -> LibraryError {
+        self.server.garbage("answered without a list of models").into()
+    }
+
     async fn refused(&self, response: Response) -> LibraryError {
         self.server.refused(response).await.into()
     }
@@ -217,6 +240,12 @@ impl Library {
     }
 }
 
+impl fmt::Display for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)
+    }
+}
+
 impl Step {
     fn read(frame: &Value) -> Self {
         let layer = || {
@@ -228,18 +257,6 @@ impl Step {
             })
         };
         Self { status: quote(frame["status"].as_str().unwrap_or_default()), layer: layer() }
-    }
-}
-
-/// The answer of `/api/tags`.
-pub struct Models(Vec<Value>);
-
-impl Models {
-    pub fn has(&self, name: &str) -> bool {
-        let named = |model: &Value| {
-            ["name", "model"].iter().any(|key| is_same(model[key].as_str().unwrap_or_default(), name))
-        };
-        self.0.iter().any(named)
     }
 }
 

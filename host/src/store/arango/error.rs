@@ -175,6 +175,15 @@ impl From<StoreError> for Trouble {
     }
 }
 
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Store(error) => error,
+            Trouble::Database(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Database(failure)

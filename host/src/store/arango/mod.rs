@@ -38,9 +38,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::database::Database;
+use self::error::Trouble;
 use super::{
     Accepted, Check, Commit, Entry, Imported, Install, InvocationFilter, Lease, MessageFilter, NewObject,
-    Page, Resolution, Result, ServerName, Store,
+    Page, Resolution, Result, ServerName, Store, StoreError,
 };
 use crate::object::{
     Account, Budget, Digest, Invocation, InvocationId, Json, Message, MessageId, Method, MethodName, Object,
@@ -87,6 +88,23 @@ impl fmt::Debug for ArangoConfig {
     }
 }
 
+/// Why an image cannot be looked at, in words.
+#[derive(Debug)]
+pub enum Unseen {
+    /// Nobody answers, or what answers is not ready yet.
+    Away(String),
+    /// What answers cannot be used.
+    Unusable(String),
+}
+
+impl From<Trouble> for Unseen {
+    fn from(trouble: Trouble) -> Self {
+        let is_away = matches!(&trouble, Trouble::Database(failure) if failure.is_transient());
+        let text = StoreError::from(trouble).to_string();
+        if is_away { Self::Away(text) } else { Self::Unusable(text) }
+    }
+}
+
 /// The distributed store.
 ///
 /// A call that is dropped before it answers may still take effect.
@@ -104,14 +122,14 @@ impl ArangoStore {
     }
 
     /// Looks at the image as [`Store::examine`] does, and makes nothing that is missing.
-    pub async fn look(config: &ArangoConfig) -> Result<Vec<Check>> {
+    pub async fn look(config: &ArangoConfig) -> std::result::Result<Vec<Check>, Unseen> {
         let (_, system, database) = schema::reach(config).await?;
         match schema::sharding(&database).await {
             Err(failure) if failure.number() == error::number::DATABASE_NOT_FOUND => {
                 let found = format!("'{}' is not there yet; `aura serve` creates it", config.database);
                 Ok(vec![Check { what: "database".to_owned(), found: Ok(found) }])
             }
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(Trouble::from(failure).into()),
             Ok(_) => Ok(examine::all(&system, &database, config.single_server_allowed).await),
         }
     }

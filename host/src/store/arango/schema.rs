@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::client::{Door, Link};
 use super::database::{Database, parsed};
-use super::error::{Answered, Failure, explain, number};
+use super::error::{Answered, Attempt, Failure, Trouble, explain, number};
 use super::{ArangoConfig, aql, invocations};
 use crate::store::{Result, StoreError};
 
@@ -92,19 +92,19 @@ pub(super) async fn open(config: &ArangoConfig) -> Result<(Database, Database)> 
 }
 
 /// The cluster, its system's database, and the one of the image, which need not be there.
-pub(super) async fn reach(config: &ArangoConfig) -> Result<(Cluster, Database, Database)> {
+pub(super) async fn reach(config: &ArangoConfig) -> Attempt<(Cluster, Database, Database)> {
     let url = cluster_url(&config.url)?;
     if !valid_name(&config.database) {
-        return Err(said(format!(
+        return Err(Trouble::Store(said(format!(
             "'{}' cannot be a database's name; set DB_NAME to at most 64 of A-Z a-z 0-9 _ -, the first a letter",
             config.database
-        )));
+        ))));
     }
     let cluster = Cluster::establish_without_auth(url.as_str()).await.map_err(|error| match error {
-        ClientError::InvalidServer(server) => {
-            said(format!("at {url} answers '{server}', not ArangoDB; set ARANGO_HOST to a coordinator"))
-        }
-        error => foreign(error).into(),
+        ClientError::InvalidServer(server) => Trouble::Store(said(format!(
+            "at {url} answers '{server}', not ArangoDB; set ARANGO_HOST to a coordinator"
+        ))),
+        error => Trouble::Database(foreign(error)),
     })?;
     let link = cluster.session();
     link.unlock(Door {
