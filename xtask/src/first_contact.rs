@@ -27,7 +27,7 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     // With the features of the whole workspace, as the tests build it: so dependencies are compiled once for both.
     run_shown(workspace.cargo().args(["build", "--locked", "--workspace", "--bin", "aura"]))?;
     let data = folder("AURA_DATA").unwrap_or_else(|| workspace.root.join(".aura"));
-    if let Some(url) = served(&data) {
+    if let Some(url) = served(workspace, &data) {
         say(&format!("AURA is up already at {url}"));
         let aura = Aura::new(workspace, Vec::new(), data, url);
         aura.teach_first_word()?;
@@ -39,9 +39,8 @@ pub fn run(workspace: &Workspace, may_stay: bool) -> Result<ExitCode> {
     let mut settings = mind.settings.clone();
     settings.push(("AURA_API_PORT", port.clone()));
     let aura = Aura::new(workspace, settings, data, format!("http://127.0.0.1:{port}"));
-    say("genesis: the first objects of the Living Image");
-    // The mind is there already; the models of the other personas are not needed for this.
-    run_shown(&mut aura.command(&["genesis", "--no-models"]))?;
+    say("genesis: the first objects of the Living Image, and the model that writes methods");
+    run_shown(&mut aura.command(&["genesis", "--steward"]))?;
 
     say(&format!("starting AURA at {}", aura.url));
     let mut server = Service::start("aura", aura.command(&["serve"]).stdin(Stdio::null()))?;
@@ -76,8 +75,7 @@ impl Aura {
         settings.push(("AURA_CACHE", workspace.cache.display().to_string()));
         settings.push(("AURA_DATA", data.display().to_string()));
         settings.push(("AURA_URL", url.clone()));
-        let program = workspace.host_target().join("debug/aura");
-        Self { program, root: workspace.root.clone(), data, url, settings }
+        Self { program: program(workspace), root: workspace.root.clone(), data, url, settings }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -132,11 +130,20 @@ impl Aura {
     }
 }
 
-/// Where a server that holds the folder listens, as it left word there.
-fn served(data: &Path) -> Option<String> {
-    let word = std::fs::read_to_string(data.join("serve-0.lock")).ok()?;
-    let url = word.trim().rsplit_once(" at ")?.1.to_owned();
-    answers(&format!("{url}/readyz")).then_some(url)
+fn program(workspace: &Workspace) -> PathBuf {
+    workspace.host_target().join("debug/aura")
+}
+
+/// Where a server of the folder listens that is ready, as the doctor finds it.
+fn served(workspace: &Workspace, data: &Path) -> Option<String> {
+    let mut doctor = Command::new(program(workspace));
+    doctor.current_dir(&workspace.root).args(["doctor", "--json"]);
+    let report = doctor.env("AURA_CACHE", &workspace.cache).env("AURA_DATA", data).output().ok()?;
+    let report: Value = serde_json::from_slice(&report.stdout).ok()?;
+    report["checks"].as_array()?.iter().filter(|check| check["name"] == "server").find_map(|check| {
+        let place = check["found"].as_str()?.strip_suffix(" is ready")?;
+        Some(place.rsplit_once(" at ")?.1.to_owned())
+    })
 }
 
 /// The port that the user chose, or the usual one, or, if that is taken, a free one.

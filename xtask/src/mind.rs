@@ -23,23 +23,25 @@ pub struct Mind {
 
 /// Finds a mind or starts one.
 pub fn ensure(workspace: &Workspace) -> Result<Mind> {
-    for variable in ["AURA_MIND", "OPENAI_BASE_URL"] {
-        if let Some(value) = setting(variable) {
-            say(&format!("mind: as you set it ({variable}={value})"));
-            let kind = setting("AURA_MIND").unwrap_or_else(|| "openai".into());
+    for (variable, usual) in
+        [("AURA_MIND", "ollama"), ("OPENAI_BASE_URL", "openai"), ("OLLAMA_HOST", "ollama")]
+    {
+        // Its value may hold a password.
+        if setting(variable).is_some() {
+            say(&format!("mind: as you set it ({variable})"));
+            let kind = setting("AURA_MIND").unwrap_or_else(|| usual.into());
             return Ok(Mind { settings: vec![("AURA_MIND", kind)], _service: None });
         }
     }
-    let host = ollama::host();
-    let service = if ollama::is_up(&host) {
+    let service = if ollama::is_up() {
         None
     } else if is_program("ollama") {
-        Some(ollama::start(workspace, &host)?)
+        Some(ollama::start(workspace)?)
     } else {
         return small(workspace);
     };
-    ollama::ensure_model(&host)?;
-    let settings = vec![("AURA_MIND", "ollama".into()), ("OLLAMA_HOST", host)];
+    say(&format!("mind: Ollama at {}", ollama::HOST));
+    let settings = vec![("AURA_MIND", "ollama".into()), ("OLLAMA_HOST", ollama::HOST.into())];
     Ok(Mind { settings, _service: service })
 }
 

@@ -28,6 +28,9 @@ pub struct Options {
     /// Make the image alone: pull no models and make no facets
     #[arg(long)]
     no_models: bool,
+    /// Of the models, pull the steward's alone, which writes the methods
+    #[arg(long, conflicts_with = "no_models")]
+    steward: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -88,7 +91,10 @@ async fn launch(config: &Config, options: &Options, personas: &Personas) -> Resu
     for id in &created {
         teller.say(&format!("Created {id}."))?;
     }
-    let plan = Plan::of(personas, config.mind.model.as_deref());
+    let mut plan = Plan::of(personas, config.mind.model.as_deref());
+    if options.steward {
+        plan.models.retain(|needed| needed.steward.is_some());
+    }
     let (models, facets) = minds(config, options, &plan, &mut teller).await?;
     if teller.json {
         print_json(&Report { created, models, facets })?;
