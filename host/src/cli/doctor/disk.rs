@@ -1,6 +1,6 @@
 //! Folders and the room in them.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use super::mind::NO_PERSONAS;
 use super::ollama::Ollama;
 use crate::cli::term::count;
 use crate::mind::persona::Needed;
+use crate::sandbox::wasm::stale_drafts;
 
 /// Below this, images grow into trouble soon.
 const LITTLE: u64 = 1 << 30;
@@ -82,29 +83,6 @@ pub fn cache(path: &Path) -> Diagnosis {
         little => little,
     };
     diagnosis.with(Fix::RemoveDrafts)
-}
-
-/// The folder of compiled images.
-pub fn images(cache: &Path) -> PathBuf {
-    cache.join("image")
-}
-
-/// Drafts of compiled images that nobody writes to: whoever makes one holds the lock.
-fn stale_drafts(cache: &Path) -> Vec<PathBuf> {
-    let folder = images(cache);
-    let lock = File::open(folder.join("lock"));
-    if lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))) {
-        return Vec::new();
-    }
-    drafts(&folder)
-}
-
-/// All drafts of compiled images.
-pub fn drafts(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let paths = files.map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "draft")).collect()
 }
 
 /// Whether the models that are missing can be pulled. `ollama`: if it is on this machine.
@@ -230,25 +208,5 @@ mod tests {
         let told = format!("ok: 1 model is missing and needs up to 5.59 GiB; {shown} has 10.00 GiB free");
         assert_eq!(for_models(path, 1).told(), told);
         assert_eq!(for_models(path, 0).told(), "ok: no model is missing");
-    }
-
-    #[test]
-    fn drafts_are_stale_unless_somebody_makes_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let images = images(folder.path());
-        fs::create_dir(&images).unwrap();
-        for (name, text) in
-            [("lock", ""), ("a.cwasm", "kept"), ("a.cwasm.7.draft", "half"), ("b.9.draft", "x")]
-        {
-            fs::write(images.join(name), text).unwrap();
-        }
-        let lock = File::open(images.join("lock")).unwrap();
-        lock.lock().unwrap();
-        assert_eq!(cache(folder.path()).fix, None);
-        drop(lock);
-        let stale = cache(folder.path());
-        assert_eq!((stale.state, stale.fix.as_ref()), (State::Warn, Some(&Fix::RemoveDrafts)));
-        let end = "; 2 drafts of compiled images that nobody finishes, 5 B";
-        assert!(stale.found.ends_with(end), "{}", stale.found);
     }
 }

@@ -1,17 +1,18 @@
 //! What `--fix` does: nothing is downloaded, nothing is stopped, and nothing of the user's is deleted.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{disk, isolates};
+use super::isolates;
 use crate::cli::failure::Failure;
 use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::cli::term::count;
 use crate::config::Config;
+use crate::sandbox::wasm::remove_stale_drafts;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
@@ -46,7 +47,11 @@ impl Fix {
                 Ok(format!("created {}, for this user alone", config.data.display()))
             }
             Self::Restrict(file) => restrict(file),
-            Self::RemoveDrafts => remove_drafts(&disk::images(&config.cache)),
+            Self::RemoveDrafts => {
+                let removed =
+                    remove_stale_drafts(&config.cache).map_err(|error| Failure::Failed(error.to_string()))?;
+                Ok(format!("removed {}", count(removed as u64, "draft", "drafts")))
+            }
             Self::RemoveSocket(socket) => {
                 // Somebody may have come to listen on it.
                 if !isolates::is_left(socket) {
@@ -78,19 +83,6 @@ fn restrict(file: &Path) -> Result<String, Failure> {
     // As on a drive of Windows.
     let shown = file.display();
     Err(Failure::Failed(format!("{shown} is on a file system that keeps no permissions: move it to another")))
-}
-
-fn remove_drafts(images: &Path) -> Result<String, Failure> {
-    // Whoever makes a compiled image holds it; a lock that is not there is nobody's.
-    let lock = File::open(images.join("lock")).ok();
-    if let Some(Err(_)) = lock.as_ref().map(File::try_lock) {
-        return Err(Failure::Failed("a compiled image is being made just now".to_owned()));
-    }
-    let drafts = disk::drafts(images);
-    for draft in &drafts {
-        fs::remove_file(draft).map_err(|error| cannot(draft, &error))?;
-    }
-    Ok(format!("removed {}", count(drafts.len() as u64, "draft", "drafts")))
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {

@@ -19,7 +19,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 #[cfg(feature = "full")]
-pub use compile::{find, pack};
+pub use compile::{find, pack, remove_stale_drafts, stale_drafts};
 pub use engine::{sees_written_pages, thread_stack_bytes};
 pub use image::LoadError;
 

@@ -3,6 +3,8 @@
 mod cache;
 mod snapshot;
 
+pub use cache::{remove_stale_drafts, stale_drafts};
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{fs, io};
