@@ -27,17 +27,17 @@ fn judge(
         None => "Run `sudo timedatectl set-ntp true`, or let another time service set it.",
     };
     if now < EARLIEST {
-        return Diagnosis::bad(State::Fail, NAME, "it says a year before 2026", cure);
+        return Diagnosis::bad(State::Fail, NAME, "it says a year before 2026").cured_by(cure);
     }
     let apart = times.map(|(theirs, ours)| theirs.0 - ours.0);
     if let Some(apart) = apart.filter(|apart| apart.abs() > APART) {
         let direction = if apart > 0 { "behind" } else { "ahead of" };
         let found = format!("it is {} s {direction} that of Ollama", apart.abs() / 1_000);
-        return Diagnosis::bad(State::Warn, NAME, found, cure);
+        return Diagnosis::bad(State::Warn, NAME, found).cured_by(cure);
     }
     if is_synchronised == Some(false) {
         let found = "the kernel takes it for not synchronised: nothing has set it, or that was long ago";
-        return Diagnosis::bad(State::Warn, NAME, found, cure);
+        return Diagnosis::bad(State::Warn, NAME, found).cured_by(cure);
     }
     Diagnosis::ok(
         NAME,

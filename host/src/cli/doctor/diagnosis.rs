@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 
 use super::fix::Fix;
-use super::table;
+use super::table::{self, Entry};
 
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Diagnosis {
@@ -42,25 +42,28 @@ pub enum State {
 
 impl Diagnosis {
     pub fn ok(name: impl Into<Cow<'static, str>>, found: impl Into<String>) -> Self {
-        Self::new(State::Ok, name.into(), found.into(), None)
+        Self::new(State::Ok, name.into(), found.into())
     }
 
     pub fn skipped(name: impl Into<Cow<'static, str>>, why: impl Into<String>) -> Self {
-        Self::new(State::Skipped, name.into(), why.into(), None)
+        Self::new(State::Skipped, name.into(), why.into())
     }
 
-    pub fn bad(
-        state: State,
-        name: impl Into<Cow<'static, str>>,
-        found: impl Into<String>,
-        cure: impl Into<String>,
-    ) -> Self {
-        Self::new(state, name.into(), found.into(), Some(cure.into()))
+    /// With the cure that the table has.
+    pub fn bad(state: State, name: impl Into<Cow<'static, str>>, found: impl Into<String>) -> Self {
+        let bad = Self::new(state, name.into(), found.into());
+        Self { cure: Some(entry(&bad.name).cure.clone()), ..bad }
     }
 
-    fn new(state: State, name: Cow<'static, str>, found: String, cure: Option<String>) -> Self {
-        let what = table::find(&name).map_or(name.clone(), |(_, entry)| entry.what.as_str().into());
-        Self { name, state, what, found, cure, fix: None, fixed: false }
+    fn new(state: State, name: Cow<'static, str>, found: String) -> Self {
+        let what = entry(&name).what.as_str().into();
+        Self { name, state, what, found, cure: None, fix: None, fixed: false }
+    }
+
+    /// The same, where what was found tells more of the cure than the table.
+    #[must_use]
+    pub fn cured_by(self, cure: impl Into<String>) -> Self {
+        Self { cure: Some(cure.into()), ..self }
     }
 
     /// The same, with what `--fix` does.
@@ -68,6 +71,10 @@ impl Diagnosis {
     pub fn with(self, fix: Fix) -> Self {
         Self { fix: Some(fix), ..self }
     }
+}
+
+fn entry(name: &str) -> &'static Entry {
+    table::find(name).expect("a test has every diagnosis made, and compares them with the table").1
 }
 
 #[cfg(test)]

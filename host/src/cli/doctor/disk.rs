@@ -32,7 +32,7 @@ const ROOM: &str = "models-disk";
 
 /// Whether the image can be kept there.
 pub fn data(path: &Path) -> Diagnosis {
-    let fail = |found: String, cure: &str| Diagnosis::bad(State::Fail, FOLDER, found, cure);
+    let fail = |found: String, cure: &str| Diagnosis::bad(State::Fail, FOLDER, found).cured_by(cure);
     let shown = path.display();
     let Some(there) = nearest(path) else {
         return fail(format!("{shown} is nowhere"), "Choose another with AURA_DATA.");
@@ -56,31 +56,35 @@ pub fn data(path: &Path) -> Diagnosis {
     };
     let made = if is_made { "is writable" } else { "is not there yet and can be created" };
     let found = format!("{shown} {made}; {} are free", HumanBytes(free));
-    let diagnosis = roomy(FOLDER, free, found, "Free some space, or choose another folder with AURA_DATA.");
+    let diagnosis = match roomy(FOLDER, free, found) {
+        ok @ Diagnosis { cure: None, .. } => ok,
+        little => little.cured_by("Free some space, or choose another folder with AURA_DATA."),
+    };
     if is_made || diagnosis.state == State::Fail { diagnosis } else { diagnosis.with(Fix::CreateDataFolder) }
 }
 
 /// Whether compiled guests can be kept there, and whether something unfinished is.
 pub fn cache(path: &Path) -> Diagnosis {
-    let cure = "Free some space, or choose another folder with AURA_CACHE.";
     let shown = path.display();
     let free = match nearest(path).ok_or(io::ErrorKind::NotFound.into()).and_then(|there| free(&there)) {
         Ok(free) => free,
-        Err(error) => return Diagnosis::bad(State::Fail, CACHE, format!("{shown}: {error}"), cure),
+        Err(error) => return Diagnosis::bad(State::Fail, CACHE, format!("{shown}: {error}")),
     };
     let found = format!("{shown} has {} free", HumanBytes(free));
     let drafts = stale_drafts(path);
     if drafts.is_empty() {
-        return roomy(CACHE, free, found, cure);
+        return roomy(CACHE, free, found);
     }
     let bytes = drafts.iter().filter_map(|draft| fs::metadata(draft).ok()).map(|draft| draft.len()).sum();
     let number = count(drafts.len() as u64, "draft", "drafts");
     let found = format!("{found}; {number} of compiled images that nobody finishes, {}", HumanBytes(bytes));
     let sweep = "Remove them with `aura doctor --fix`.";
     // They are small: a full disk needs more than that.
-    let diagnosis = match roomy(CACHE, free, found.clone(), &format!("{sweep} {cure}")) {
-        Diagnosis { state: State::Ok, .. } => Diagnosis::bad(State::Warn, CACHE, found, sweep),
-        little => little,
+    let diagnosis = match roomy(CACHE, free, found.clone()) {
+        Diagnosis { cure: Some(cure), state, .. } => {
+            Diagnosis::bad(state, CACHE, found).cured_by(format!("{sweep} {cure}"))
+        }
+        _ => Diagnosis::bad(State::Warn, CACHE, found).cured_by(sweep),
     };
     diagnosis.with(Fix::RemoveDrafts)
 }
@@ -117,14 +121,13 @@ fn for_models(folder: &Path, missing: u64) -> Diagnosis {
     if free >= need {
         return Diagnosis::ok(ROOM, found);
     }
-    let cure = "Free some space, or let OLLAMA_MODELS of the Ollama server name a folder with more.";
-    Diagnosis::bad(State::Warn, ROOM, found, cure)
+    Diagnosis::bad(State::Warn, ROOM, found)
 }
 
-fn roomy(name: &'static str, free: u64, found: String, cure: &str) -> Diagnosis {
+fn roomy(name: &'static str, free: u64, found: String) -> Diagnosis {
     match free {
-        ..NOTHING => Diagnosis::bad(State::Fail, name, found, cure),
-        NOTHING..LITTLE => Diagnosis::bad(State::Warn, name, found, cure),
+        ..NOTHING => Diagnosis::bad(State::Fail, name, found),
+        NOTHING..LITTLE => Diagnosis::bad(State::Warn, name, found),
         LITTLE.. => Diagnosis::ok(name, found),
     }
 }

@@ -57,6 +57,8 @@ fn seen(machine: &Machine, gpus: &[Gpu]) -> Diagnosis {
             State::Warn,
             NAME,
             "Windows hands a GPU over, but no CUDA: there is no /usr/lib/wsl/lib/libcuda.so",
+        )
+        .cured_by(
             "Install NVIDIA's driver for Windows, none inside of WSL; then `wsl --shutdown` in PowerShell.",
         );
     }
@@ -69,12 +71,8 @@ fn seen(machine: &Machine, gpus: &[Gpu]) -> Diagnosis {
         return Diagnosis::ok(NAME, "an AMD GPU (/dev/kfd)");
     }
     let driver = if is_wsl { "NVIDIA's driver for Windows, none inside of WSL" } else { "NVIDIA's driver" };
-    Diagnosis::bad(
-        State::Warn,
-        NAME,
-        "none is seen: models run on the processor, a few words a second",
-        format!("If there is one, install {driver}. Else set AURA_MIND_MODEL to a smaller model."),
-    )
+    Diagnosis::bad(State::Warn, NAME, "none is seen: models run on the processor, a few words a second")
+        .cured_by(format!("If there is one, install {driver}. Else set AURA_MIND_MODEL to a smaller model."))
 }
 
 /// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 …`
@@ -134,7 +132,7 @@ fn one(Loaded { name, size, size_vram }: &Loaded) -> Diagnosis {
             "Free the GPU's memory or set AURA_MIND_MODEL to a smaller model, then `ollama stop {name}`: it is loaded anew."
         ),
     };
-    Diagnosis::bad(State::Warn, USED, found, cure)
+    Diagnosis::bad(State::Warn, USED, found).cured_by(cure)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub async fn look(config: &Config, folder: &DataFolder) -> Result<Vec<Diagnosis>
             // It waits for no start.
             Ok(Err(Unseen::Unusable(cure))) => {
                 let found = format!("what answers at {} cannot be used", arango.url);
-                return Ok(vec![Diagnosis::bad(State::Fail, NAME, found, cure)]);
+                return Ok(vec![Diagnosis::bad(State::Fail, NAME, found).cured_by(cure)]);
             }
             Ok(Err(Unseen::Away(cure))) => return Ok(vec![away(cure)]),
             Err(_) => return Ok(vec![away(format!("no answer within {} s", PATIENCE.as_secs()))]),
@@ -55,12 +55,14 @@ fn diagnosis(Check { what, found }: Check) -> Diagnosis {
             Diagnosis::ok(NAME, format!("{what}: {found}")).with(Fix::Genesis)
         }
         Ok(found) => Diagnosis::ok(NAME, format!("{what}: {found}")),
-        Err(cure) => Diagnosis::bad(State::Fail, NAME, format!("{what} is not as it should be"), cure),
+        Err(cure) => {
+            Diagnosis::bad(State::Fail, NAME, format!("{what} is not as it should be")).cured_by(cure)
+        }
     }
 }
 
 fn away(cure: String) -> Diagnosis {
-    Diagnosis::bad(State::Unreachable, NAME, "it cannot be looked at", cure)
+    Diagnosis::bad(State::Unreachable, NAME, "it cannot be looked at").cured_by(cure)
 }
 
 /// Whether this user can write to it, and others cannot get at it.
@@ -84,8 +86,8 @@ fn of_file(folder: &Path, image: &Path) -> Diagnosis {
             State::Fail,
             PERMISSIONS,
             format!("this user cannot write to {}", image.display()),
-            format!("Run `sudo chown -R {} {shown}`.", rustix::process::geteuid().as_raw()),
-        );
+        )
+        .cured_by(format!("Run `sudo chown -R {} {shown}`.", rustix::process::geteuid().as_raw()));
     }
     let (around, mode) = (around.mode(), seen.mode());
     let is_open = around & 0o011 != 0;
@@ -96,7 +98,7 @@ fn of_file(folder: &Path, image: &Path) -> Diagnosis {
     } else {
         return Diagnosis::ok(PERMISSIONS, "others of this machine cannot get at it");
     };
-    Diagnosis::bad(State::Warn, PERMISSIONS, found, format!("Run `chmod 700 {shown}`."))
+    Diagnosis::bad(State::Warn, PERMISSIONS, found).cured_by(format!("Run `chmod 700 {shown}`."))
 }
 
 #[cfg(test)]

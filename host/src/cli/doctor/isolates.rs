@@ -36,7 +36,7 @@ fn guest(config: &Config) -> Diagnosis {
         Ok(policy) => policy,
         Err(failure) => {
             let cure = "Let AURA_POLICY name a good policy, or leave it empty.";
-            return Diagnosis::bad(State::Fail, GUEST, failure.to_string(), cure);
+            return Diagnosis::bad(State::Fail, GUEST, failure.to_string()).cured_by(cure);
         }
     };
     match find(&path, &config.cache, &policy) {
@@ -48,24 +48,19 @@ fn guest(config: &Config) -> Diagnosis {
             State::Warn,
             GUEST,
             format!("{shown} (SHA-256 {guest}), not compiled for this machine yet"),
-            "The first start does it, which takes some seconds.",
         )
+        .cured_by("The first start does it, which takes some seconds.")
         .with(Fix::Compile),
-        Err(LoadError::NotBuilt(_)) => Diagnosis::bad(
-            State::Fail,
-            GUEST,
-            format!("there is no {shown}"),
-            match config.guest {
+        Err(LoadError::NotBuilt(_)) => Diagnosis::bad(State::Fail, GUEST, format!("there is no {shown}"))
+            .cured_by(match config.guest {
                 Some(_) => "Let AURA_GUEST name the guest, or leave it empty.",
                 None => "Run `cargo xtask guest`.",
-            },
-        ),
+            }),
         Err(error @ LoadError::Exposed(_)) => {
-            Diagnosis::bad(State::Fail, GUEST, format!("{shown} cannot be used"), error.to_string())
+            Diagnosis::bad(State::Fail, GUEST, format!("{shown} cannot be used")).cured_by(error.to_string())
         }
-        Err(error) => {
-            Diagnosis::bad(State::Fail, GUEST, format!("{shown}: {error}"), "Run `cargo xtask guest` again.")
-        }
+        Err(error) => Diagnosis::bad(State::Fail, GUEST, format!("{shown}: {error}"))
+            .cured_by("Run `cargo xtask guest` again."),
     }
 }
 
@@ -81,11 +76,11 @@ fn kernel(machine: &Machine) -> Diagnosis {
         State::Warn,
         KERNEL,
         format!("{release} does not tell which pages a run wrote to (PAGEMAP_SCAN), so runs start slower"),
-        match machine.wsl() {
-            Some(_) => "Run `wsl --update` in PowerShell: Linux 6.7 or newer does.",
-            None => "Use Linux 6.7 or newer.",
-        },
     )
+    .cured_by(match machine.wsl() {
+        Some(_) => "Run `wsl --update` in PowerShell: Linux 6.7 or newer does.",
+        None => "Use Linux 6.7 or newer.",
+    })
 }
 
 /// No sandbox is asked for, but one may have been here.
@@ -100,7 +95,8 @@ fn none(socket: &Path) -> Diagnosis {
 /// The socket of a sandbox that is gone.
 fn left(socket: &Path) -> Diagnosis {
     let found = format!("{} is left of a sandbox that is gone", socket.display());
-    Diagnosis::bad(State::Warn, SANDBOX, found, "Remove it with `aura doctor --fix`.")
+    Diagnosis::bad(State::Warn, SANDBOX, found)
+        .cured_by("Remove it with `aura doctor --fix`.")
         .with(Fix::RemoveSocket(socket.to_owned()))
 }
 
@@ -119,8 +115,8 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
             Ok(greeting) => greeting,
             Err(why) => {
                 let cure = "Start it with `aura sandbox serve`, or take it out of EXECUTION_SANDBOX_URL.";
-                let away =
-                    Diagnosis::bad(State::Unreachable, SANDBOX, format!("{address} is away: {why}"), cure);
+                let away = Diagnosis::bad(State::Unreachable, SANDBOX, format!("{address} is away: {why}"))
+                    .cured_by(cure);
                 found.push(match &address {
                     // In a folder there are fewer than before, perhaps on purpose.
                     Address::Unix(path) if is_left(path) && *asked != address => left(path),
@@ -133,26 +129,20 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
         let digests = (guest.clone(), config_digest);
         let first = first.get_or_insert_with(|| digests.clone());
         found.push(if *first != digests {
-            Diagnosis::bad(
-                State::Fail,
-                SANDBOX,
-                format!("{address} has another guest or configuration than the first, and is not used"),
-                "Let all sandboxes be of one version of AURA.",
-            )
+            let other =
+                format!("{address} has another guest or configuration than the first, and is not used");
+            Diagnosis::bad(State::Fail, SANDBOX, other)
+                .cured_by("Let all sandboxes be of one version of AURA.")
         } else if is_confined(&confinement) {
             Diagnosis::ok(SANDBOX, format!("{address} is ready, {confinement}; guest SHA-256 {guest}"))
         } else {
-            Diagnosis::bad(
-                State::Warn,
-                SANDBOX,
-                format!("{address} is ready, but {confinement}"),
-                "Run it on Linux 6.12 or newer with Landlock; `aura sandbox serve --require-confinement` makes sure.",
-            )
+            let cure = "Run it on Linux 6.12 or newer with Landlock; `aura sandbox serve --require-confinement` makes sure.";
+            Diagnosis::bad(State::Warn, SANDBOX, format!("{address} is ready, but {confinement}")).cured_by(cure)
         });
     }
     if first.is_none() && found.iter().all(|one| one.state == State::Warn) {
         let cure = "Start one with `aura sandbox serve`.";
-        found.push(Diagnosis::bad(State::Unreachable, SANDBOX, "none of them is there", cure));
+        found.push(Diagnosis::bad(State::Unreachable, SANDBOX, "none of them is there").cured_by(cure));
     }
     found
 }

@@ -49,24 +49,19 @@ fn judge(free: u64, gpu: Option<u64>, loaded: &[Loaded], needs: &[(&Needed<'_>, 
     if let Some((needed, need)) = steward {
         let found = format!("{there}; {}'s {} needs {}", needed.persona(), needed.model, HumanBytes(*need));
         if *need > room {
-            let cure = "End other programs, give WSL more with `memory=` in .wslconfig, or set AURA_MIND_MODEL to a smaller model.";
-            return Diagnosis::bad(State::Fail, NAME, found, cure);
+            return Diagnosis::bad(State::Fail, NAME, found);
         }
         if gpu.is_some_and(|gpu| *need > gpu) {
             let found = format!("{found}: part of it runs on the processor, which is slow");
-            return Diagnosis::bad(
-                State::Warn,
-                NAME,
-                found,
-                "Set AURA_MIND_MODEL to a smaller model, if that is too slow.",
-            );
+            return Diagnosis::bad(State::Warn, NAME, found)
+                .cured_by("Set AURA_MIND_MODEL to a smaller model, if that is too slow.");
         }
     }
     let all = needs.iter().fold(0_u64, |sum, (_, need)| sum.saturating_add(*need));
     if all > room {
         let found = format!("{there}; all {} models together need {}", needs.len(), HumanBytes(all));
         let cure = "Nothing breaks: Ollama unloads one for another, which takes seconds. AURA_MIND_MODEL gives all personas one model.";
-        return Diagnosis::bad(State::Warn, NAME, found, cure);
+        return Diagnosis::bad(State::Warn, NAME, found).cured_by(cure);
     }
     Diagnosis::ok(NAME, format!("{there}; all models that are there need {}", HumanBytes(all)))
 }

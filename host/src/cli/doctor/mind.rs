@@ -24,7 +24,8 @@ pub const NO_PERSONAS: &str = "the personas cannot be read";
 
 /// Whether its server answers. Whether that has the model is another matter, if it is Ollama.
 pub async fn server(config: &Config, ollama: Option<&Ollama>) -> Diagnosis {
-    let bad = |state, cure: String| Diagnosis::bad(state, "mind", "it cannot write methods now", cure);
+    let bad =
+        |state, cure: String| Diagnosis::bad(state, "mind", "it cannot write methods now").cured_by(cure);
     let mind = match parts::mind(config) {
         Ok(mind) => mind,
         Err(failure) => return bad(State::Fail, failure.to_string()),
@@ -50,17 +51,16 @@ pub fn version(config: &Config, ollama: Option<&Ollama>) -> Diagnosis {
         return Diagnosis::skipped(VERSION, NO_OLLAMA);
     }
     let Some(Ollama { version, .. }) = ollama else { return Diagnosis::skipped(VERSION, SILENT) };
-    let bad = |state, found| {
-        Diagnosis::bad(state, VERSION, found, "Install the newest from https://ollama.com/download.")
-    };
     match number(version) {
         Some(number) if number >= OLDEST => Diagnosis::ok(VERSION, version),
-        Some(_) => bad(
+        Some(_) => Diagnosis::bad(
             State::Fail,
+            VERSION,
             format!("{version}, which does not hold answers to a schema: 0.5.0 is the first"),
         ),
-        None => bad(
+        None => Diagnosis::bad(
             State::Warn,
+            VERSION,
             format!("'{version}' cannot be compared with 0.5.0, the first that holds answers to a schema"),
         ),
     }
@@ -87,7 +87,7 @@ pub async fn models(config: &Config, ollama: Option<&Ollama>, needed: &[Needed<'
         (MindKind::Ollama, Some((_, Err(why)))) => {
             let found = format!("Ollama does not list its models ({why})");
             let cure = "Look into Ollama's log, or set OLLAMA_HOST to where it is.";
-            vec![Diagnosis::bad(State::Fail, first, found, cure)]
+            vec![Diagnosis::bad(State::Fail, first, found).cured_by(cure)]
         }
         (MindKind::Ollama, Some((ollama, Ok(_)))) => {
             let mut found = Vec::new();
@@ -113,7 +113,7 @@ async fn model(ollama: &Ollama, needed: &Needed<'_>) -> Diagnosis {
         } else {
             "Run `aura genesis`.".to_owned()
         };
-        return Diagnosis::bad(state, name(needed), found, cure);
+        return Diagnosis::bad(state, name(needed), found).cured_by(cure);
     };
     let why = match ollama.library.show(&there.name).await {
         Ok(Some(_)) => {
@@ -127,8 +127,8 @@ async fn model(ollama: &Ollama, needed: &Needed<'_>) -> Diagnosis {
         State::Fail,
         name(needed),
         format!("{persona}: {model} is in Ollama, but cannot be read{why}"),
-        format!("Run `ollama pull {pulled}`: it loads what is missing or damaged."),
     )
+    .cured_by(format!("Run `ollama pull {pulled}`: it loads what is missing or damaged."))
 }
 
 #[cfg(test)]

@@ -54,12 +54,11 @@ fn judge(
                     Some(holder) => format!("{address} is taken by {holder}"),
                     None => format!("{address} is taken by a program of another user, or of Windows"),
                 },
-                "Stop that, or choose another port with AURA_API_PORT.",
-            ),
+            )
+            .cured_by("Stop that, or choose another port with AURA_API_PORT."),
         },
-        Err(error) => {
-            Diagnosis::bad(State::Fail, NAME, format!("{address} cannot be listened on ({error})"), OTHER)
-        }
+        Err(error) => Diagnosis::bad(State::Fail, NAME, format!("{address} cannot be listened on ({error})"))
+            .cured_by(OTHER),
     }
 }
 

@@ -60,7 +60,7 @@ pub fn readers(machine: &Machine, files: &[PathBuf]) -> Vec<Diagnosis> {
 }
 
 fn exposed(machine: &Machine, file: &Path, me: u32) -> Option<Diagnosis> {
-    let fail = |found, cure: String| Some(Diagnosis::bad(State::Fail, "secrets", found, cure));
+    let fail = |found, cure: String| Some(Diagnosis::bad(State::Fail, "secrets", found).cured_by(cure));
     let shown = file.display();
     // A container is handed them so, and nobody else is in it.
     if file.starts_with(machine.path("/run/secrets")) {
@@ -99,8 +99,8 @@ pub fn token(config: &Config) -> Diagnosis {
             State::Warn,
             NAME,
             format!("AURA_API_TOKEN has fewer than {LENGTH} characters, and can be guessed"),
-            "Set it to what `openssl rand -hex 32` prints.",
-        ),
+        )
+        .cured_by("Set it to what `openssl rand -hex 32` prints."),
         _ => Diagnosis::ok(NAME, format!("AURA_API_TOKEN has {LENGTH} characters or more")),
     }
 }
@@ -120,7 +120,6 @@ pub fn access(config: &Config) -> Diagnosis {
             format!(
                 "{host} can be reached from other machines, and AURA_API_TOKEN is not set: `aura serve` refuses to start"
             ),
-            "Set AURA_API_TOKEN, or let AURA_API_HOST be 127.0.0.1.",
         ),
     }
 }

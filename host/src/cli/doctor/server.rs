@@ -12,7 +12,7 @@ pub async fn look(folder: &DataFolder) -> Vec<Diagnosis> {
         Ok(words) => words,
         Err(error) => {
             let cure = "Let this user read the data folder.";
-            return vec![Diagnosis::bad(State::Warn, NAME, error.to_string(), cure)];
+            return vec![Diagnosis::bad(State::Warn, NAME, error.to_string()).cured_by(cure)];
         }
     };
     if words.is_empty() {
@@ -35,13 +35,13 @@ async fn server(Word { place, url }: &Word) -> Diagnosis {
             State::Fail,
             NAME,
             format!("{place} is not ready"),
-            format!("Its store: {}. Its sandbox: {}.", store.told(), sandbox.told()),
-        ),
+        )
+        .cured_by(format!("Its store: {}. Its sandbox: {}.", store.told(), sandbox.told())),
         Err(error) => Diagnosis::bad(
             State::Fail,
             NAME,
             format!("{place} does not say whether it is ready ({})", error.without_url()),
-            "Look into its log, or stop it and start it again.",
-        ),
+        )
+        .cured_by("Look into its log, or stop it and start it again."),
     }
 }

@@ -18,7 +18,7 @@ pub struct Entry {
     pub subject: String,
     looks: String,
     why: String,
-    cure: String,
+    pub cure: String,
     /// What `--fix` does, if it does something.
     fix: Option<String>,
 }

@@ -15,12 +15,7 @@ pub fn version(machine: &Machine) -> Diagnosis {
     match machine.wsl() {
         None => Diagnosis::skipped("wsl", NONE),
         Some(Wsl::Two) => Diagnosis::ok("wsl", "WSL 2"),
-        Some(Wsl::One) => Diagnosis::bad(
-            State::Fail,
-            "wsl",
-            "WSL 1, which has no Linux kernel",
-            "In PowerShell: `wsl --list --verbose`, then `wsl --set-version NAME 2`.",
-        ),
+        Some(Wsl::One) => Diagnosis::bad(State::Fail, "wsl", "WSL 1, which has no Linux kernel"),
     }
 }
 
@@ -41,7 +36,6 @@ pub fn data(machine: &Machine, data: &Path) -> Diagnosis {
                 "{} is on a drive of Windows ({kind}): slow, and SQLite cannot rely on its locks",
                 path.display()
             ),
-            "Let AURA_DATA be a folder of Linux, such as ~/aura.",
         ),
         _ => Diagnosis::ok(NAME, format!("{} is on a disk of Linux", path.display())),
     }
