@@ -42,12 +42,12 @@ fn all_that_is_missing_is_pulled_and_the_second_time_nothing() {
 
 #[test]
 fn the_model_that_writes_methods_can_be_had_alone() {
-    let ollama = ScriptedOllama::start(&[(PHI, &[100]), (QWEN, &[100])]);
+    let ollama = ScriptedOllama::start(&[(BRICK, &[100]), (ALFRED, &[100])]);
     let instance = Instance::new(&[("OLLAMA_HOST", &ollama.url())]);
     let done = instance.run(&["genesis", "--steward"]);
-    let said = format!("{ROOTS}Pulled {QWEN} (ALFRED).\nSkipped brick:tamland: there is no {PHI}.\n");
+    let said = format!("{ROOTS}Pulled {ALFRED} (ALFRED).\nSkipped brick:tamland: there is no {BRICK}.\n");
     assert_eq!((done.code, done.stdout), (Some(0), said));
-    assert_eq!(ollama.changes(), [format!("pull {QWEN}")]);
+    assert_eq!(ollama.changes(), [format!("pull {ALFRED}")]);
 }
 
 /// One line a step and a tenth, on a stderr that is no terminal.
