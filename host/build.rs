@@ -6,10 +6,11 @@ use std::path::Path;
 mod guest_key;
 
 fn main() -> std::io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Where cargo runs this, and not where it was compiled: checkouts may share what is built.
+    let root = Path::new("..");
     for input in guest_key::INPUTS {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    println!("cargo::rustc-env=AURA_GUEST_KEY={}", guest_key::guest_key(&root)?);
+    println!("cargo::rustc-env=AURA_GUEST_KEY={}", guest_key::guest_key(root)?);
     Ok(())
 }

@@ -6,9 +6,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+
+/// What is compiled, but for the task runner itself.
+const SOURCES: [&str; 8] =
+    ["Cargo.toml", "fuzz", "genesis", "guest-python", "host", "sandbox-image", "tests", "wit"];
 
 /// The checkout this task runner belongs to, and the folder for everything worth keeping between checkouts.
 pub struct Workspace {
@@ -25,7 +30,24 @@ impl Workspace {
             .or_else(|| Some(folder("HOME")?.join(".cache/aura")))
             .context("no cache folder: set AURA_CACHE to a folder with 12 GB free")?;
         fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-        Ok(Self { root, cache })
+        let found = Self { root, cache };
+        found.renew().context("cannot tell cargo that this is another checkout")?;
+        Ok(found)
+    }
+
+    /// What is built in the cache is shared by all checkouts, and cargo knows by the age of its sources what to build
+    /// again. Those of another checkout may be older and yet others: where the last to build was not this one, all
+    /// sources here are made new.
+    fn renew(&self) -> io::Result<()> {
+        let last = self.cache.join("checkout");
+        let here = self.root.as_os_str().as_encoded_bytes();
+        if fs::read(&last).is_ok_and(|last| last == here) {
+            return Ok(());
+        }
+        for folder in SOURCES {
+            touch(&self.root.join(folder), SystemTime::now())?;
+        }
+        fs::write(last, here)
     }
 
     /// Where the host is built: outside the checkout, so that a fresh clone finds its dependencies compiled.
@@ -69,6 +91,21 @@ impl Workspace {
         }
         Ok(file)
     }
+}
+
+/// Dates all files in the folder anew, but for what was built there.
+fn touch(path: &Path, time: SystemTime) -> io::Result<()> {
+    if !path.is_dir() {
+        return File::options().append(true).open(path)?.set_modified(time);
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        // Links lead elsewhere.
+        if entry.file_name() != "target" && !entry.file_type()?.is_symlink() {
+            touch(&entry.path(), time)?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder that a variable names, if it is not empty.
@@ -127,4 +164,36 @@ fn shown(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let line: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     format!("`{}`", line.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_new_where_another_checkout_has_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        let checkout = |name: &str| {
+            let root = folder.path().join(name);
+            for source in SOURCES {
+                fs::create_dir_all(root.join(source).join("src")).unwrap();
+            }
+            fs::write(root.join("host/src/lib.rs"), "").unwrap();
+            Workspace { root, cache: cache.clone() }
+        };
+        fs::create_dir(&cache).unwrap();
+        let (one, other) = (checkout("one"), checkout("other"));
+        let file = one.root.join("host/src/lib.rs");
+        let age = || fs::metadata(&file).unwrap().modified().unwrap();
+        let make_old = || touch(&file, SystemTime::UNIX_EPOCH).unwrap();
+        one.renew().unwrap();
+        make_old();
+        one.renew().unwrap();
+        assert_eq!(age(), SystemTime::UNIX_EPOCH, "its own builds are still good");
+        other.renew().unwrap();
+        assert_eq!(age(), SystemTime::UNIX_EPOCH, "of others nothing is touched");
+        one.renew().unwrap();
+        assert_ne!(age(), SystemTime::UNIX_EPOCH);
+    }
 }
