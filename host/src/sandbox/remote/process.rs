@@ -1,13 +1,14 @@
 //! The process in which isolates are served. It takes what it needs from the file system, gives up everything else for
 //! good, and only then starts threads and accepts connections.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -101,9 +102,7 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     match address {
         Address::Unix(path) => {
             // Of two that start at once one finds the other's socket, and does not remove it as what was left behind.
-            // A lock on the folder leaves no file there.
-            let folder = File::open(path.parent().unwrap_or(path)).map_err(cannot)?;
-            folder.lock().map_err(cannot)?;
+            let _turn = turn(path.parent().unwrap_or(path));
             if !give_way(path)? {
                 let text = format!("Another sandbox listens on {} already.", path.display());
                 return Err(ProcessError::Failed(text));
@@ -146,6 +145,20 @@ fn plain() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags(flags.bits().cast_signed());
     options
+}
+
+/// A lock on a folder, which leaves no file there. Where none is to be had, or whoever holds it keeps it, nothing is
+/// waited for any longer: it only keeps two apart that start at the same instant.
+fn turn(folder: &Path) -> Option<File> {
+    let folder = File::open(Path::new(".").join(folder)).ok()?;
+    for _ in 0..30 {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
