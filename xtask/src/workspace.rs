@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-/// What is compiled, but for the task runner itself.
-const SOURCES: [&str; 8] =
-    ["Cargo.toml", "fuzz", "genesis", "guest-python", "host", "sandbox-image", "tests", "wit"];
+/// What is compiled, or read by what is.
+const SOURCES: [&str; 9] =
+    ["Cargo.toml", "fuzz", "genesis", "guest-python", "host", "sandbox-image", "tests", "wit", "xtask"];
 
 /// The checkout this task runner belongs to, and the folder for everything worth keeping between checkouts.
 pub struct Workspace {
@@ -57,6 +57,10 @@ impl Workspace {
 
     /// Cargo at the root of the checkout, building into [`Self::host_target`].
     pub fn cargo(&self) -> Command {
+        // Another checkout may have built since.
+        if let Err(error) = self.renew() {
+            say(&format!("what another checkout built may be taken for this one's: {error}"));
+        }
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root);
         cargo.env("AURA_CACHE", &self.cache).env("CARGO_TARGET_DIR", self.host_target());
@@ -95,17 +99,15 @@ impl Workspace {
 
 /// Dates all files in the folder anew, but for what was built there.
 fn touch(path: &Path, time: SystemTime) -> io::Result<()> {
-    if !path.is_dir() {
-        return File::options().append(true).open(path)?.set_modified(time);
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if kind.is_file() {
+        let dated = File::open(path).and_then(|file| file.set_modified(time));
+        return dated.map_err(|error| io::Error::other(format!("{}: {error}", path.display())));
     }
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        // Links lead elsewhere.
-        if entry.file_name() != "target" && !entry.file_type()?.is_symlink() {
-            touch(&entry.path(), time)?;
-        }
+    if !kind.is_dir() || path.ends_with("target") {
+        return Ok(());
     }
-    Ok(())
+    fs::read_dir(path)?.try_for_each(|entry| touch(&entry?.path(), time))
 }
 
 /// The folder that a variable names, if it is not empty.
