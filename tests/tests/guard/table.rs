@@ -16,10 +16,12 @@ pub fn render(
     text
 }
 
-/// The table but for how runs ended: near the limits that differs between builds of the guest.
+/// The table but for how runs ended, and what came through the audit by a hair: near the limits of fuel that differs
+/// between builds of the guest.
 pub fn without_endings(table: &str) -> String {
     let (attacks, rest) = table.split_once("\n## Harmless").unwrap_or((table, ""));
-    let attacks = attacks.lines().map(|line| {
+    let near = |line: &&str| !["| bomb parser |", "| **all** |"].iter().any(|row| line.starts_with(row));
+    let attacks = attacks.lines().filter(near).map(|line| {
         let ending = line.split_once(" (").and_then(|(start, rest)| Some((start, rest.split_once(')')?.1)));
         ending.map_or_else(|| line.to_owned(), |(start, end)| format!("{start}{end}"))
     });

@@ -14,6 +14,9 @@ const OWN: u64 = 256 << 10;
 /// What a run has, in KiB: the memory of its quota, and twice as much again for what goes in and comes out.
 const RUN: u64 = 384 << 10;
 
+/// Messages that are sent at once.
+const AT_ONCE: usize = 8;
+
 #[derive(Deserialize)]
 struct Corpus {
     attack: Vec<Bomb>,
@@ -70,7 +73,7 @@ async fn bombs_end_and_leave_the_server_within_bounds() {
     assert!(bombs.len() > 300, "only {} bombs", bombs.len());
     let ends: Vec<(&str, String)> = stream::iter(bombs.iter().enumerate())
         .map(async |(number, bomb)| (bomb.name.as_str(), explode(client, number, bomb).await))
-        .buffer_unordered(8)
+        .buffer_unordered(AT_ONCE)
         .collect()
         .await;
     let expected = [
@@ -87,7 +90,7 @@ async fn bombs_end_and_leave_the_server_within_bounds() {
     ];
     let others: Vec<_> = ends.iter().filter(|(_, end)| !expected.contains(&end.as_str())).collect();
     assert!(others.is_empty(), "{others:?}");
-    let at_once = available_parallelism().map_or(2, |cores| cores.get().max(2)) as u64;
+    let at_once = available_parallelism().map_or(2, |cores| cores.get().clamp(2, AT_ONCE)) as u64;
     let peak = proc::peak(server.id());
     assert!(peak < OWN + at_once * RUN, "the server had {} MiB", peak >> 10);
     let answer = client.get("/objects/bomb0").await;
