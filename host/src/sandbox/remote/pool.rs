@@ -221,8 +221,7 @@ impl Pool {
             Some((connection, greeting))
         });
         let answer = still.map_or_else(|| self.places[index].ask(), Ok);
-        let mut states = lock(&self.states);
-        if states.is_out(index) { None } else { self.hear(&mut states, index, answer) }
+        self.hear(&mut lock(&self.states), index, answer)
     }
 
     fn hear(&self, states: &mut States, index: usize, answer: Result<Greeted, WireError>) -> Option<Greeted> {
@@ -230,10 +229,13 @@ impl Pool {
             Ok((_, greeting)) => self.is_there(states, index, greeting),
             Err(error) => self.has_failed(states, index, error),
         }
-        answer.ok()
+        answer.ok().filter(|_| !states.is_out(index))
     }
 
     fn is_there(&self, states: &mut States, index: usize, greeting: &Greeting) {
+        if states.is_out(index) {
+            return;
+        }
         let now = if self.is_as_the_first(greeting) {
             State::Ready(greeting.confinement.clone())
         } else {
@@ -249,6 +251,9 @@ impl Pool {
     }
 
     fn has_failed(&self, states: &mut States, index: usize, error: &WireError) {
+        if states.is_out(index) {
+            return;
+        }
         // What waits there is of no use either.
         lock(&self.places[index].idle).clear();
         let now = match error {
@@ -327,14 +332,14 @@ impl Chosen<'_> {
                     idle.push(connection);
                 }
                 drop(idle);
-                lock(&self.pool.states).lies[self.index] = 0;
+                let mut states = lock(&self.pool.states);
+                if !states.is_out(self.index) {
+                    states.lies[self.index] = 0;
+                }
                 Ok(done)
             }
             Err(error) => {
-                let mut states = lock(&self.pool.states);
-                if !states.is_out(self.index) {
-                    self.pool.has_failed(&mut states, self.index, &error);
-                }
+                self.pool.has_failed(&mut lock(&self.pool.states), self.index, &error);
                 Err(error)
             }
         }
