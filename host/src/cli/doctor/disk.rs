@@ -100,7 +100,11 @@ pub fn models(machine: &Machine, cache: &Path, ollama: Option<&Ollama>, needed: 
     if let Err(why) = &ollama.models {
         return Diagnosis::skipped(ROOM, format!("Ollama does not list its models ({why})"));
     }
-    let missing = needed.iter().filter(|needed| ollama.model(needed.pulled).is_none()).count();
+    // A persona's own model and what another's is made of may be one.
+    let mut missing: Vec<&str> = needed.iter().map(|needed| needed.pulled).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let missing = missing.into_iter().filter(|model| ollama.model(model).is_none()).count();
     // Else they are in the home folder, where the cache is, too.
     let folder = if machine.has(MODELS) { machine.path(MODELS) } else { cache.to_owned() };
     for_models(&folder, missing as u64)
