@@ -27,9 +27,9 @@ pub fn ensure(workspace: &Workspace) -> Result<Mind> {
         [("AURA_MIND", "ollama"), ("OPENAI_BASE_URL", "openai"), ("OLLAMA_HOST", "ollama")]
     {
         // An address to listen at is the setting of a server of Ollama's, and leads nowhere.
-        let leads = |value: &String| !value.contains("0.0.0.0");
+        let leads = |value: String| !value.contains("0.0.0.0");
         // Its value may hold a password.
-        if setting(variable).filter(leads).is_some() {
+        if setting(variable).is_some_and(leads) {
             say(&format!("mind: as you set it ({variable})"));
             let kind = setting("AURA_MIND").unwrap_or_else(|| usual.into());
             return Ok(Mind { settings: vec![("AURA_MIND", kind)], _service: None });
