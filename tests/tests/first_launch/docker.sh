@@ -16,7 +16,8 @@ if [[ -n ${compose-} ]]; then
     config) printf '    image: %s\n' aura-sandbox:0.1.0 aura:0.1.0 example/other:1 ;;
     "up -d")
         [[ -f $STATE/up.fails ]] && refuse up.fails
-        [[ -f $STATE/up.waits ]] && touch "$STATE/up.began" && exec sleep 600
+        # Without a child: while one ends by itself, bash takes an interruption for done with.
+        [[ -f $STATE/up.waits ]] && : >"$STATE/up.began" && exec sleep 600
         [[ -f $STATE/files ]] || echo "Creating ${project}_aura_1"
         [[ ${files[*]} == *arango* ]] && echo "${project}_arango1" >"$STATE/arango.$project"
         (IFS=, && echo "${files[*]}" >"$STATE/files")
