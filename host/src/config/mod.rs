@@ -19,7 +19,7 @@ use layers::{Layers, MASK, Value, masked};
 
 use crate::mind::{ApiKey, MindConfig, MindKind};
 use crate::object::{Budget, Quota, QuotaOverride};
-pub use crate::outbound::is_loopback_host;
+use crate::outbound::is_loopback_host;
 use crate::sandbox::remote::Address;
 use crate::store::arango::ArangoConfig;
 

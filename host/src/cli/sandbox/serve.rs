@@ -90,6 +90,6 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 fn is_of_this_machine(address: &Address) -> bool {
     match address {
         Address::Unix(_) | Address::Folder(_) => true,
-        Address::Tcp { host, .. } => crate::config::is_loopback_host(host),
+        Address::Tcp { host, .. } => crate::outbound::is_loopback_host(host),
     }
 }
