@@ -12,6 +12,7 @@ pub mod scripted_ollama;
 mod server;
 mod serving;
 mod trial;
+mod until;
 mod wire;
 
 pub use client::{Answer, Client, Record};
@@ -21,3 +22,4 @@ pub use scripted_mind::{MODEL_DIGEST, Reply, Request, ScriptedMind};
 pub use scripted_ollama::{ScriptedOllama, Trouble};
 pub use server::{Done, Instance, Running, Server, Stopped};
 pub use trial::trial;
+pub use until::until;

@@ -8,13 +8,13 @@ use std::process::{Command, ExitCode};
 
 use aura_tests::compose::SECRET;
 use aura_tests::proc::ticks;
-use aura_tests::{root, trial};
+use aura_tests::{root, trial, until};
 use libtest_mimic::Arguments;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use self::stack::{Stack, docker, inspect, is_possible, process, until};
+use self::stack::{Stack, docker, inspect, is_possible, process};
 
 const SANDBOX: &str = concat!("aura-sandbox:", env!("CARGO_PKG_VERSION"));
 const CONFINED: &str = "confined by limits, no privileges, Landlock, seccomp";

@@ -4,14 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
-use aura_tests::Done;
 use aura_tests::compose::{Folder, Tool};
+use aura_tests::{Done, until};
 use serde_json::Value;
-
-/// Far beyond what anything here takes: reaching it is a hang.
-const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Set by `cargo xtask test` when it has made the images.
 const VARIABLE: &str = "AURA_TEST_IMAGES";
@@ -112,14 +108,4 @@ impl Drop for Stack {
 pub fn process(container: &str) -> i32 {
     let id = inspect(container)["State"]["Pid"].as_i64().expect("a number");
     i32::try_from(id).expect("the id of a process")
-}
-
-/// Waits until something is so.
-#[track_caller]
-pub fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < PATIENCE, "not so: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

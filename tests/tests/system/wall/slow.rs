@@ -1,14 +1,13 @@
 //! Clients that take their time. What is said here is that each connection ends, not when.
 
 use std::io::Write as _;
-use std::net::Shutdown;
 use std::time::Duration;
 
-use aura_tests::Server;
+use aura_tests::{Server, proc, until};
 use serde_json::json;
 
-use super::{PATIENCE, Wire, status};
-use crate::api::{NOWHERE, done};
+use super::{PATIENCE, Wire, said, status};
+use crate::api::NOWHERE;
 
 fn impatient() -> Server {
     Server::start_with(&[NOWHERE, ("AURA_CLIENT_TIMEOUT_S", "1")])
@@ -59,33 +58,19 @@ fn a_connection_over_which_nothing_is_said_is_closed() {
 }
 
 /// The answers are far more than the buffers of both ends hold.
-#[tokio::test]
-async fn an_answer_that_nobody_takes_is_given_up() {
+#[test]
+fn an_answer_that_nobody_takes_is_given_up() {
     let server = impatient();
-    let client = server.client();
-    let large = json!({ "key": "large", "attributes": { "text": "x".repeat(1 << 20) } });
-    done(client, "POST", "/objects", &large, 201).await;
-    let before = sockets(&server);
+    let large = json!({ "key": "large", "attributes": { "text": "x".repeat(1 << 20) } }).to_string();
+    let head = "POST /objects HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close";
+    let answer = said(&server, format!("{head}\r\ncontent-length: {}\r\n\r\n{large}", large.len()));
+    assert_eq!(status(&answer), "201", "{answer}");
     let mut wire = Wire::to(&server);
+    let port = wire.0.local_addr().expect("it is connected").port();
     for _ in 0..64 {
         wire.say("GET /objects/large HTTP/1.1\r\nhost: localhost\r\n\r\n");
     }
-    while sockets(&server) == before {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let wait = async {
-        while sockets(&server) > before {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("the server gives the connection up");
-    let _ = wire.0.shutdown(Shutdown::Both);
-    assert_eq!(client.get("/healthz").await.status, 200);
-}
-
-/// How many sockets the server holds.
-fn sockets(server: &Server) -> usize {
-    let files = std::fs::read_dir(format!("/proc/{}/fd", server.id())).expect("the server runs");
-    let target = |file: std::io::Result<std::fs::DirEntry>| std::fs::read_link(file.ok()?.path()).ok();
-    files.filter_map(target).filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    until("the server accepts", || proc::serves(port));
+    until("the server gives the connection up", || !proc::serves(port));
+    assert_eq!(status(&said(&server, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")), "200");
 }
