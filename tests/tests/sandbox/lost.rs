@@ -239,8 +239,8 @@ async fn a_sandbox_passes_over_what_is_not_its_own_in_a_folder() {
     sandbox.kill();
 
     let elsewhere = instance.folder().join("elsewhere");
-    std::fs::remove_file(folder.join("lock")).expect("it was made");
-    std::os::unix::fs::symlink(&elsewhere, folder.join("lock")).expect("a link");
+    std::fs::remove_file(folder.join("2.owner")).expect("it was made");
+    std::os::unix::fs::symlink(&elsewhere, folder.join("2.owner")).expect("a link");
     let listen = format!("unix:{}/", folder.display());
     let refused = instance.run(&["sandbox", "serve", "--listen", &listen]);
     assert_eq!(refused.code, Some(1), "{}", refused.stdout);

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::isolates;
 use crate::cli::failure::Failure;
 use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::cli::term::count;
 use crate::config::Config;
+use crate::sandbox::remote::remove_left;
 use crate::sandbox::wasm::remove_stale_drafts;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +53,11 @@ impl Fix {
                 Ok(format!("removed {}", count(removed as u64, "draft", "drafts")))
             }
             Self::RemoveSocket(socket) => {
-                // Somebody may have come to listen on it.
-                if !isolates::is_left(socket) {
+                let at = socket.clone();
+                let removed = parts::blocking(move || remove_left(&at)).await?;
+                if !removed.map_err(|error| cannot(socket, &error))? {
                     return Err(Failure::Failed(format!("{} is in use again", socket.display())));
                 }
-                fs::remove_file(socket).map_err(|error| cannot(socket, &error))?;
                 Ok(format!("removed {}", socket.display()))
             }
             Self::Compile => {

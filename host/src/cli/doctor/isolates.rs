@@ -9,7 +9,7 @@ use crate::cli::folder::DataFolder;
 use crate::cli::parts;
 use crate::config::Config;
 use crate::sandbox::confine::is_confined;
-use crate::sandbox::remote::{self, Address, Greeting, greet};
+use crate::sandbox::remote::{self, Address, Greeting, WireError, at_once, greet};
 use crate::sandbox::wasm::{LoadError, find, sees_written_pages};
 
 const GUEST: &str = "guest";
@@ -101,28 +101,22 @@ fn left(socket: &Path) -> Diagnosis {
 }
 
 /// Whether it is a socket that nobody listens on.
-pub fn is_left(socket: &Path) -> bool {
+fn is_left(socket: &Path) -> bool {
     remote::is_left(socket).unwrap_or(false)
 }
 
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
+    let expected = |asked: &Address| asked.expected().into_iter().map(|one| (asked.clone(), one)).collect();
+    let asked: Vec<(Address, Address)> = sandboxes.iter().flat_map::<Vec<_>, _>(expected).collect();
+    let answers =
+        at_once(&asked, |(asked, address)| greet(address).map_err(|why| away(asked, address, &why)));
     let mut first = None;
     let mut found = Vec::new();
-    for (asked, address) in
-        sandboxes.iter().flat_map(|asked| asked.expected().into_iter().map(move |one| (asked, one)))
-    {
-        let Greeting { guest_digest: guest, config_digest, confinement } = match greet(&address) {
+    for ((_, address), answer) in asked.iter().zip(answers) {
+        let Greeting { guest_digest: guest, config_digest, confinement } = match answer {
             Ok(greeting) => greeting,
-            Err(why) => {
-                let cure = "Start it with `aura sandbox serve`, or take it out of EXECUTION_SANDBOX_URL.";
-                let away = Diagnosis::bad(State::Unreachable, SANDBOX, format!("{address} is away: {why}"))
-                    .cured_by(cure);
-                found.push(match &address {
-                    // In a folder there are fewer than before, perhaps on purpose.
-                    Address::Unix(path) if is_left(path) && *asked != address => left(path),
-                    Address::Unix(path) if is_left(path) => away.with(Fix::RemoveSocket(path.clone())),
-                    _ => away,
-                });
+            Err(away) => {
+                found.push(away);
                 continue;
             }
         };
@@ -145,6 +139,19 @@ fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
         found.push(Diagnosis::bad(State::Unreachable, SANDBOX, "none of them is there").cured_by(cure));
     }
     found
+}
+
+/// One that does not answer at the address where it is, or at which it was asked for.
+fn away(asked: &Address, address: &Address, why: &WireError) -> Diagnosis {
+    let cure = "Start it with `aura sandbox serve`, or take it out of EXECUTION_SANDBOX_URL.";
+    let away =
+        Diagnosis::bad(State::Unreachable, SANDBOX, format!("{address} is away: {why}")).cured_by(cure);
+    match address {
+        // In a folder there are fewer than before, perhaps on purpose.
+        Address::Unix(path) if is_left(path) && asked != address => left(path),
+        Address::Unix(path) if is_left(path) => away.with(Fix::RemoveSocket(path.clone())),
+        _ => away,
+    }
 }
 
 #[cfg(test)]

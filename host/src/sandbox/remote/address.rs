@@ -20,7 +20,7 @@ const PORT: u16 = 8100;
 const PATH: &str = "/execute";
 
 /// The most sandboxes of a folder.
-pub const PLACES: usize = 16;
+pub const PLACES: u32 = 16;
 
 /// `unix:/PATH`, `unix:/FOLDER/` or `http://HOST:PORT/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]

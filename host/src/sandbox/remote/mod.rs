@@ -28,7 +28,7 @@ use thiserror::Error;
 
 pub use address::Address;
 pub use checks::Greeting;
-pub use process::{Process, ProcessError, is_left, own, stopped};
+pub use process::{Process, ProcessError, is_left, own, remove_left, stopped};
 pub use server::{Listener, Service, most_connections};
 pub use wire::{WireError, decode};
 
@@ -126,6 +126,20 @@ struct Missed {
 /// What one sandbox says of itself.
 pub fn greet(address: &Address) -> Result<Greeting, WireError> {
     Connection::open(address).map(|(_, greeting)| greeting)
+}
+
+/// Asks all at the same time; the answers are in their order.
+pub fn at_once<T: Sync, A: Send>(all: &[T], ask: impl Fn(&T) -> A + Sync) -> Vec<A> {
+    let mut answers: Vec<_> = all.iter().map(|_| None).collect();
+    thread::scope(|scope| {
+        for (one, answer) in all.iter().zip(&mut answers) {
+            let ask = &ask;
+            // Those without a thread are asked after the others.
+            drop(thread::Builder::new().spawn_scoped(scope, move || *answer = Some(ask(one))));
+        }
+    });
+    let late = |(answer, one): (Option<A>, _)| answer.unwrap_or_else(|| ask(one));
+    answers.into_iter().zip(all).map(late).collect()
 }
 
 impl Sandbox for RemoteSandbox {

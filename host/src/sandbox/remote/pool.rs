@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::Address;
+use super::at_once;
 use super::checks::Greeting;
 use super::exchange::Connection;
 use super::wire::WireError;
@@ -134,15 +135,7 @@ impl Pool {
     /// Asks every sandbox once, all at the same time. In their order the answers count: the first decides on guest and
     /// configuration.
     pub fn look(&self) {
-        let mut answers: Vec<_> = self.places.iter().map(|_| None).collect();
-        thread::scope(|scope| {
-            for (place, answer) in self.places.iter().zip(&mut answers) {
-                // Those without a thread are asked after the others.
-                drop(thread::Builder::new().spawn_scoped(scope, move || *answer = Some(place.ask())));
-            }
-        });
-        for (index, answer) in answers.into_iter().enumerate() {
-            let answer = answer.unwrap_or_else(|| self.places[index].ask());
+        for (index, answer) in at_once(&self.places, Place::ask).into_iter().enumerate() {
             self.hear(&mut lock(&self.states), index, answer);
         }
     }

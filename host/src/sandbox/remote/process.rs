@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{Mode, OFlags};
@@ -101,7 +101,6 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     let cannot = |error| ProcessError::Failed(format!("Cannot listen on {address}: {error}"));
     match address {
         Address::Unix(path) => {
-            // Of two that start at once one finds the other's socket, and does not remove it as what was left behind.
             let _turn = turn(path.parent().unwrap_or(path));
             if !give_way(path)? {
                 let text = format!("Another sandbox listens on {} already.", path.display());
@@ -110,10 +109,7 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
             Ok((Listener::Unix(bind(path, group).map_err(cannot)?), address.clone()))
         }
         Address::Folder(folder) => {
-            // Of two that start at once each gets a place of its own.
-            let lock =
-                plain().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(cannot)?;
-            lock.lock().map_err(cannot)?;
+            let _turn = turn(folder);
             for place in address.places() {
                 let Address::Unix(path) = &place else { continue };
                 // What cannot be had is left to whoever has it.
@@ -147,14 +143,16 @@ fn plain() -> OpenOptions {
     options
 }
 
-/// A lock on a folder, which leaves no file there. Where none is to be had, or whoever holds it keeps it, nothing is
-/// waited for any longer: it only keeps two apart that start at the same instant.
+/// A lock on a folder, which leaves no file there: nobody else takes a socket for left behind and removes it, while one
+/// looks whether it is and binds its own. Where none is to be had, or whoever holds it keeps it for longer than a look
+/// at all places takes, one goes on without.
 fn turn(folder: &Path) -> Option<File> {
     let folder = File::open(Path::new(".").join(folder)).ok()?;
-    for _ in 0..30 {
+    let end = Instant::now() + LISTENING * (PLACES + 1);
+    while Instant::now() < end {
         match folder.try_lock() {
             Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::Error(_)) => return None,
         }
     }
@@ -172,7 +170,7 @@ fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Removes the socket of a sandbox that is gone: one cannot do so itself when it ends. False: one listens there.
+/// Makes room for a socket: a sandbox that is gone leaves its own behind. False: one listens there.
 fn give_way(path: &Path) -> Result<bool, ProcessError> {
     let failed = |error| ProcessError::Failed(format!("{}: {error}", path.display()));
     match fs::symlink_metadata(path) {
@@ -189,6 +187,15 @@ fn give_way(path: &Path) -> Result<bool, ProcessError> {
     fs::remove_file(path)
         .map_err(|error| ProcessError::Failed(format!("{} cannot be removed: {error}", path.display())))?;
     Ok(true)
+}
+
+/// Removes the socket of a sandbox that is gone. False: it is none.
+pub fn remove_left(path: &Path) -> io::Result<bool> {
+    let _turn = turn(path.parent().unwrap_or(path));
+    if !is_left(path)? {
+        return Ok(false);
+    }
+    fs::remove_file(path).map(|()| true)
 }
 
 /// Whether it is the socket of a sandbox that is gone: nobody listens on it.

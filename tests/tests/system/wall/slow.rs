@@ -62,7 +62,8 @@ fn a_connection_over_which_nothing_is_said_is_closed() {
 fn an_answer_that_nobody_takes_is_given_up() {
     let server = impatient();
     let large = json!({ "key": "large", "attributes": { "text": "x".repeat(1 << 20) } }).to_string();
-    let head = "POST /objects HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close";
+    let head =
+        "POST /objects HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close";
     let answer = said(&server, format!("{head}\r\ncontent-length: {}\r\n\r\n{large}", large.len()));
     assert_eq!(status(&answer), "201", "{answer}");
     let mut wire = Wire::to(&server);
@@ -72,5 +73,8 @@ fn an_answer_that_nobody_takes_is_given_up() {
     }
     until("the server accepts", || proc::serves(port));
     until("the server gives the connection up", || !proc::serves(port));
-    assert_eq!(status(&said(&server, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")), "200");
+    assert_eq!(
+        status(&said(&server, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")),
+        "200"
+    );
 }
