@@ -161,7 +161,10 @@ choose() {
         overrides+=(compose.ollama-on-host.yaml)
         say "Mind: Ollama on this machine."
         ;;
-    set) say "Mind: as compose/.env or the environment says." ;;
+    set)
+        say "Mind: as compose/.env or the environment says."
+        [[ $(setting AURA_MIND) == openai && -e $secrets/openai_api_key ]] && overrides+=(compose.openai.yaml)
+        ;;
     none)
         say "Mind: none found, so AURA will answer, but learn nothing."
         say "  Start Ollama (https://ollama.com/download) and run this again."

@@ -11,7 +11,8 @@ use crate::{copy, root};
 
 /// What no output may have in it.
 pub const SECRET: &str = "tGF9vVn2hush7yKq";
-pub const SECRETS: [&str; 3] = ["aura_api_token", "arango_jwt_secret", "arango_root_password"];
+pub const SECRETS: [&str; 4] =
+    ["aura_api_token", "arango_jwt_secret", "arango_root_password", "openai_api_key"];
 
 #[derive(Clone, Copy)]
 pub struct Tool {

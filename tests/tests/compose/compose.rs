@@ -40,7 +40,14 @@ pub fn is_accepted(tool: Tool, overrides: &[&str]) {
         Some(&"ollama-on-host") => "http://host.docker.internal:11434",
         _ => "",
     };
-    assert_eq!(services["aura"]["environment"]["OLLAMA_HOST"], mind);
+    let environment = &services["aura"]["environment"];
+    assert_eq!(environment["OLLAMA_HOST"], mind);
+    let asks_for_a_key = overrides.contains(&"openai");
+    assert_eq!(environment["AURA_MIND"], if asks_for_a_key { "openai" } else { "ollama" });
+    let key = environment.get("OPENAI_API_KEY_FILE").and_then(Value::as_str);
+    assert_eq!(key, asks_for_a_key.then_some("/run/secrets/openai_api_key"));
+    let is_key = |secret: &&Value| **secret == "openai_api_key" || secret["source"] == "openai_api_key";
+    assert_eq!(list(&services["aura"]["secrets"]).iter().filter(is_key).count(), usize::from(asks_for_a_key));
 }
 
 fn is_hardened(name: &str, service: &Value, all: &Value) {

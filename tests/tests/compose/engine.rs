@@ -8,7 +8,7 @@ use aura_tests::Done;
 use aura_tests::compose::{Folder, SECRET, SECRETS, Tool};
 use serde_json::Value;
 
-const OVERRIDES: [&str; 2] = ["arango", "ollama"];
+const OVERRIDES: [&str; 3] = ["arango", "ollama", "openai"];
 const IMAGES: [&str; 4] = ["aura", "aura-sandbox", "arangodb", "ollama/ollama"];
 
 pub fn is_there() -> bool {

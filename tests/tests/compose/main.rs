@@ -11,11 +11,12 @@ use aura_tests::compose::TOOLS;
 use aura_tests::{trial, trials};
 use libtest_mimic::Arguments;
 
-const COMBINATIONS: [&[&str]; 6] = [
+const COMBINATIONS: [&[&str]; 7] = [
     &[],
     &["arango"],
     &["ollama"],
     &["ollama-on-host"],
+    &["openai"],
     &["arango", "ollama"],
     &["arango", "ollama-on-host"],
 ];

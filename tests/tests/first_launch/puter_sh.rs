@@ -264,6 +264,10 @@ pub fn the_mind_is_found() {
     let done = checkout.run(&[]);
     assert!(done.stdout.starts_with("Mind: as compose/.env or the environment says.\n"), "{}", done.stdout);
     assert_eq!(started(&checkout), " up -d");
+    fs::write(checkout.secrets().join("openai_api_key"), "a key\n").expect("a file");
+    checkout.run(&[]);
+    assert_eq!(started(&checkout), " -f compose.openai.yaml up -d");
+    assert_eq!(fs::read_to_string(checkout.secrets().join("openai_api_key")).expect("a file"), "a key\n");
 }
 
 /// An Ollama of this machine, seen by containers or not.
