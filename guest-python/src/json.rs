@@ -3,6 +3,7 @@
 //! Written for this guest because exactness matters more than generality: integers of any size, floats as
 //! Python prints them, dicts in their order, no user code called on the way out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use malachite_bigint::BigInt;
@@ -324,15 +325,32 @@ impl Writer<'_> {
     fn object(&mut self, dict: PyDictRef, depth: usize) -> Result<(), String> {
         Self::deeper(depth)?;
         self.out.push('{');
-        for (index, (key, value)) in dict.into_iter().enumerate() {
+        let mut are_strings = true;
+        for (index, (key, value)) in (&dict).into_iter().enumerate() {
             if index > 0 {
                 self.out.push(',');
             }
+            are_strings &= key.class().is(self.vm.ctx.types.str_type);
             self.key(&key)?;
             self.out.push(':');
             self.value(&value, depth + 1)?;
         }
         self.out.push('}');
+        if are_strings { Ok(()) } else { self.distinct(&dict) }
+    }
+
+    /// Keys that Python tells apart may be the same text: readers would not agree on the value.
+    fn distinct(&mut self, dict: &PyDictRef) -> Result<(), String> {
+        let end = self.out.len();
+        let mut seen = BTreeSet::new();
+        for (key, _) in dict {
+            self.key(&key)?;
+            let text = self.out.split_off(end);
+            if seen.contains(&text) {
+                return Err(format!("a dict with two keys {text} is not JSON"));
+            }
+            seen.insert(text);
+        }
         Ok(())
     }
 
