@@ -247,6 +247,53 @@ def sleep(seconds):
 
 time.sleep = sleep
 
+import itertools
+import queue
+import threading
+
+
+class Lock:
+    """Nobody else holds it, and nobody else would ever release it."""
+
+    __slots__ = ("_held",)
+    _most = 1
+
+    def __init__(self):
+        self._held = 0
+
+    def acquire(self, blocking=True, timeout=-1):
+        if self._held < self._most:
+            self._held += 1
+            return True
+        if blocking and timeout < 0:
+            raise RuntimeError("this would wait for ever: methods have no threads")
+        return False
+
+    def release(self):
+        if not self._held:
+            raise RuntimeError("release unlocked lock")
+        self._held -= 1
+
+    def locked(self):
+        return self._held > 0
+
+    __enter__ = acquire
+
+    def __exit__(self, *_):
+        self.release()
+
+
+class RLock(Lock):
+    __slots__ = ()
+    _most = sys.maxsize
+
+
+Lock.__module__ = RLock.__module__ = "threading"
+threading.Lock = threading._allocate_lock = Lock
+threading.RLock = RLock
+# Whoever waits for some time has waited for long when it looks again.
+threading._time = queue.time = itertools.count(step=10**9).__next__
+
 native_strftime = time.strftime
 LOCAL_FORMATS = {"c": "%a %b %e %H:%M:%S %Y", "x": "%m/%d/%y"}
 
