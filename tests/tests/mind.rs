@@ -505,6 +505,16 @@ fn a_body_is_found_in_what_models_answer() {
         refused(r#"{"code": "return"#),
         "the answer is not a complete JSON object with a text \"code\"; perhaps it was too long"
     );
+    for none in [
+        r#"{"answer": "I cannot do that"}"#,
+        r#"{"Code": "return 1"}"#,
+        "\"I cannot do that\"",
+        "[]",
+        "42",
+        "```json\n{\"method\": \"return 1\"}\n```",
+    ] {
+        assert_eq!(refused(none), "the answer is JSON, but no object with a text \"code\"", "{none}");
+    }
 }
 
 fn hostile() -> impl Strategy<Value = String> {

@@ -4,6 +4,7 @@
 //! amid prose, fenced code, a whole `def`. All of it is cutting text; whether the result is Python is for the audit.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::layout::without_leftover;
 use super::unwrap::unwrap;
@@ -34,8 +35,12 @@ fn code(answer: &str) -> Result<String, String> {
             "the answer is not a complete JSON object with a text \"code\"; perhaps it was too long".into()
         );
     }
-    let fence = line_starts(answer).find(|at| at.starts_with("```"));
-    Ok(fence.unwrap_or(answer).to_owned())
+    let code = line_starts(answer).find(|at| at.starts_with("```")).unwrap_or(answer);
+    // A literal is Python as well, but nobody writes it for a method.
+    if serde_json::from_str::<IgnoredAny>(unfenced(code)).is_ok() {
+        return Err("the answer is JSON, but no object with a text \"code\"".into());
+    }
+    Ok(code.to_owned())
 }
 
 /// The `code` of the JSON object that begins here, whatever follows it.
