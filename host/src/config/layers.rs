@@ -232,12 +232,12 @@ fn check_shown(name: &str, value: &str) -> Result<(), ConfigError> {
 
 /// Other programs have their settings in `.env` too, so unknown names are none of our business.
 fn dot_env(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
-    let lines = match dotenvy::from_path_iter(path) {
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(HashMap::new());
-        }
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
         other => other.map_err(|error| ConfigError::File(format!("{DOT_ENV}: {error}")))?,
     };
+    // Editors of Windows put a mark in front.
+    let lines = dotenvy::from_read_iter(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes));
     let (mut values, mut line) = (HashMap::new(), "the first line".to_owned());
     for entry in lines {
         let (name, value) = entry.map_err(|error| {

@@ -137,7 +137,10 @@ impl Config {
     }
 
     fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let api_host = layers.get("AURA_API_HOST").text;
+        let api_host = parse(layers, "AURA_API_HOST", "use an address or a name", |text| {
+            let may_be = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]%".contains(&byte);
+            text.bytes().all(may_be).then(|| text.to_owned())
+        })?;
         let api_port =
             parse(layers, "AURA_API_PORT", "use a port from 0 to 65535", |text| text.parse().ok())?;
         let url = match layers.optional("AURA_URL") {
@@ -262,7 +265,9 @@ fn service_url(text: &str, port: u16) -> Option<String> {
 }
 
 fn ollama_url(text: &str) -> Option<String> {
-    service_url(text, 11434)
+    // A port alone, as Ollama has it.
+    let host = if text.starts_with(':') { "127.0.0.1" } else { "" };
+    service_url(&format!("{host}{text}"), 11434)
 }
 
 fn store(layers: &Layers) -> Result<StoreConfig, ConfigError> {
@@ -408,6 +413,11 @@ mod tests {
                 "EXECUTION_SANDBOX_URL='unix:/run/a.sock,b.sock' (environment) is not valid: use unix:/PATH, \
                  unix:/FOLDER/ or http://HOST:PORT/execute, several separated by commas",
             ),
+            (
+                "AURA_API_HOST",
+                "not a host",
+                "AURA_API_HOST='not a host' (environment) is not valid: use an address or a name",
+            ),
             ("AURA_URL", "ftp://x", "AURA_URL='ftp://x' (environment) is not valid: use http://HOST:PORT"),
         ] {
             let error = config(&Layers::for_test(&[], &[(name, value)], &[], &[])).unwrap_err();
@@ -428,6 +438,7 @@ mod tests {
         assert_eq!(ollama_url("localhost").unwrap(), "http://localhost:11434");
         assert_eq!(ollama_url("0.0.0.0:9000").unwrap(), "http://127.0.0.1:9000");
         assert_eq!(ollama_url("https://mind.example/").unwrap(), "https://mind.example");
+        assert_eq!(ollama_url(":9000").unwrap(), "http://127.0.0.1:9000");
         assert_eq!(ollama_url("a b"), None);
     }
 }
