@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
@@ -62,6 +62,10 @@ fn verdict(api: &Arc<Api>, request: &Request) -> Result<(), Problem> {
     if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
         let text = format!("The address is longer than {MAX_URI_BYTES} bytes.");
         return Err(Problem::new(StatusCode::URI_TOO_LONG, Kind::Malformed, text));
+    }
+    let hosts = request.headers().get_all(header::HOST).into_iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::malformed("Send the header Host, once."));
     }
     if OPEN.contains(&request.uri().path()) {
         return Ok(());

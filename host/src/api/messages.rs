@@ -49,8 +49,12 @@ impl MessageBody {
         Ok(NewMessage {
             target: self.target_object_id,
             method: self.method_name,
-            args: self.args.into_array().map_err(|error| not("args", error))?,
-            kwargs: self.kwargs.into_object().map_err(|error| not("kwargs", error))?,
+            args: self.args.into_array().and_then(Json::without_twins).map_err(|error| not("args", error))?,
+            kwargs: self
+                .kwargs
+                .into_object()
+                .and_then(Json::without_twins)
+                .map_err(|error| not("kwargs", error))?,
             seed: self.seed,
             fuel: self.fuel,
             idempotency_key,

@@ -2,16 +2,16 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Shared;
-use super::input::{Asked, At, Sent, if_match};
+use super::input::{Asked, At, Sent, if_match, is_known};
 use super::messages::page_size;
 use super::problem::Problem;
-use crate::object::{Json, Object, ObjectId};
+use super::{Api, Shared};
+use crate::object::{Json, OBJECT_COLLECTION, Object, ObjectId, Rev};
 use crate::store::{NewObject, Page, StoreError};
 
 /// An object to be created.
@@ -40,6 +40,7 @@ pub struct AttributesBody {
 
 fn attributes(json: Json) -> Result<Json, Problem> {
     json.into_object()
+        .and_then(Json::without_twins)
         .map_err(|error| Problem::invalid(format!("The field 'attributes' is not valid: it {error}.")))
 }
 
@@ -54,7 +55,11 @@ pub struct PrototypesBody {
 
 /// An object with its revision as the `ETag`.
 fn tagged(object: Object) -> Response {
-    ([(header::ETAG, format!("\"{}\"", object.rev))], Answer(object)).into_response()
+    ([tag(&object)], Answer(object)).into_response()
+}
+
+fn tag(object: &Object) -> (HeaderName, String) {
+    (header::ETAG, format!("\"{}\"", object.rev))
 }
 
 /// Creates an object.
@@ -73,7 +78,22 @@ pub async fn create(State(api): Shared, Sent(body): Sent<ObjectBody>) -> Result<
 
 /// A key as it stands in a path: of the characters a key may have, `%` alone means something else there.
 pub fn in_path(key: &str) -> String {
-    key.replace('%', "%25")
+    let key = key.replace('%', "%25");
+    // Else it would be read as the beginning of a long id.
+    if key == OBJECT_COLLECTION { format!("{OBJECT_COLLECTION}%2F{key}") } else { key }
+}
+
+/// The address with a long id as it is with a short one: routes have a segment for an object.
+pub fn shorten(uri: &mut Uri) {
+    let short = || {
+        let rest =
+            uri.path().strip_prefix("/objects/")?.strip_prefix(OBJECT_COLLECTION)?.strip_prefix('/')?;
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("/objects/{rest}{query}").parse().ok()
+    };
+    if let Some(short) = short() {
+        *uri = short;
+    }
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -109,12 +129,24 @@ pub async fn list(State(api): Shared, Asked(query): Asked<ObjectQuery>) -> Resul
 
 /// An object.
 #[utoipa::path(
-    get, path = "/objects/{key}", operation_id = "show_object", tag = "objects", params(("key" = String, Path)),
-    responses((status = 200, description = "The object", body = ref("#/components/schemas/Object"),
-        headers(("ETag" = String, description = "The revision"))))
+    get, path = "/objects/{key}", operation_id = "show_object", tag = "objects",
+    params(
+        ("key" = String, Path),
+        ("If-None-Match" = Option<String>, Header, description = "ETags of revisions that need not be sent again"),
+    ),
+    responses(
+        (status = 200, description = "The object", body = ref("#/components/schemas/Object"),
+            headers(("ETag" = String, description = "The revision"))),
+        (status = 304, description = "Its revision is one of those in If-None-Match",
+            headers(("ETag" = String, description = "The revision"))),
+    )
 )]
-pub async fn show(State(api): Shared, At(id): At<ObjectId>) -> Result<Response, Problem> {
-    Ok(tagged(api.orchestrator.store().object(&id).await?))
+pub async fn show(State(api): Shared, At(id): At<ObjectId>, headers: HeaderMap) -> Result<Response, Problem> {
+    let object = api.orchestrator.store().object(&id).await?;
+    if is_known(&headers, &object.rev) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag(&object)]).into_response());
+    }
+    Ok(tagged(object))
 }
 
 /// Sets attributes.
@@ -133,7 +165,7 @@ pub async fn patch(
     headers: HeaderMap,
     Sent(body): Sent<AttributesBody>,
 ) -> Result<Response, Problem> {
-    let expected = if_match(&headers)?;
+    let expected = expected(&api, &id, &headers).await?;
     let patch = attributes(body.attributes)?;
     changed(api.orchestrator.patch_attributes(&id, &patch, expected.as_ref()).await, expected.is_some())
 }
@@ -155,9 +187,20 @@ pub async fn set_prototypes(
     headers: HeaderMap,
     Sent(body): Sent<PrototypesBody>,
 ) -> Result<Response, Problem> {
-    let expected = if_match(&headers)?;
+    let expected = expected(&api, &id, &headers).await?;
     let outcome = api.orchestrator.set_prototypes(&id, &body.prototypes, expected.as_ref()).await;
     changed(outcome, expected.is_some())
+}
+
+/// The revision at which a change is asked for: of several, the one that the object is at.
+async fn expected(api: &Api, id: &ObjectId, headers: &HeaderMap) -> Result<Option<Rev>, Problem> {
+    let Some(mut revs) = if_match(headers)? else { return Ok(None) };
+    if revs.len() != 1 {
+        let now = api.orchestrator.store().object(id).await?.rev;
+        revs.retain(|rev| *rev == now);
+    }
+    let conflict = || Problem::from(StoreError::Conflict(id.clone())).of_precondition();
+    revs.pop().map(Some).ok_or_else(conflict)
 }
 
 /// The answer to a change that may have been asked for at one revision only.

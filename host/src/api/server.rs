@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clients::{Client, Seat};
 use super::guard::Sender;
+use super::objects::shorten;
 use super::{Api, metrics, router};
 use crate::object::Fault;
 
@@ -137,6 +138,7 @@ impl Connection {
         let (router, sender) = (TowerToHyperService::new(router), Sender(self.client));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(sender);
+            shorten(request.uri_mut());
             router.call(request)
         });
         let connection = http1::Builder::new()

@@ -65,7 +65,7 @@ pub struct FailedAttempt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     pub kind: Kind,
-    /// One line, fit for a person.
+    /// Fit for a person. What an exception says may have several lines.
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<Box<ExceptionDetail>>,

@@ -20,7 +20,7 @@ pub enum NameError {
         "'{0}' is not an object id: use UvmObjects/KEY or KEY, where KEY has 1 to 254 of the characters A-Z a-z 0-9 _ - : . @ ( ) + , = ; $ ! * ' %"
     )]
     ObjectId(String),
-    #[error("'{0}' is not a method name: use a Python identifier of at most 128 characters")]
+    #[error("'{0}' is not a method name: use a Python identifier of ASCII characters, at most 128")]
     NotIdentifier(String),
     #[error("'{0}' cannot be a method name: it is a Python keyword")]
     Keyword(String),
@@ -210,10 +210,11 @@ macro_rules! uuid_id {
                 self.0.as_u128()
             }
 
-            /// The random bits of the id, as a seed for what must differ from one id to the next.
+            /// Random bits of the id, as a seed for what must differ from one id to the next: 53 of them, so that a client
+            /// whose numbers are floats reads and sends it as it is.
             #[must_use]
             pub fn seed(self) -> u64 {
-                self.0.as_u64_pair().1
+                self.0.as_u64_pair().1 & ((1 << 53) - 1)
             }
         }
 

@@ -3,6 +3,7 @@
 //! Attributes, arguments and results pass through the host; only the guest works on them. Keeping the text
 //! means that no number loses a digit on the way and that nothing large is parsed twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub enum JsonError {
     LoneSurrogate,
     #[error("a number is too large for a float")]
     NotFinite,
+    #[error("has the name {0:?} twice in one object")]
+    Twins(String),
     #[error("must be a JSON {0}")]
     WrongType(&'static str),
 }
@@ -91,6 +94,14 @@ impl Json {
     pub fn into_array(self) -> Result<Self, JsonError> {
         if self.is_array() { Ok(self) } else { Err(JsonError::WrongType("array")) }
     }
+
+    /// Refuses objects that have a name twice: of the two values, one reader takes the first and another the last.
+    pub fn without_twins(self) -> Result<Self, JsonError> {
+        match twin(self.get())? {
+            Some(name) => Err(JsonError::Twins(name)),
+            None => Ok(self),
+        }
+    }
 }
 
 /// Checks what the grammar alone does not say, in text that follows it: nesting, surrogate pairs, and that
@@ -126,6 +137,45 @@ fn check(text: &str) -> Result<(), JsonError> {
         at += 1;
     }
     Ok(())
+}
+
+/// A name that an object within has twice, shortened.
+fn twin(text: &str) -> Result<Option<String>, JsonError> {
+    let bytes = text.as_bytes();
+    let mut objects: Vec<Vec<Cow<'_, str>>> = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let (start, end) = (at, string_end(bytes, at + 1)?);
+                at = end;
+                let is_name = bytes[end..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
+                if let Some(names) = objects.last_mut().filter(|_| is_name) {
+                    names.push(name(&text[start..end])?);
+                }
+                continue;
+            }
+            b'{' => objects.push(Vec::new()),
+            b'}' => {
+                let mut names = objects.pop().unwrap_or_default();
+                names.sort_unstable();
+                if let Some(twins) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+                    return Ok(Some(twins[0].chars().take(60).collect()));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(None)
+}
+
+/// What a string says.
+fn name(quoted: &str) -> Result<Cow<'_, str>, JsonError> {
+    if quoted.contains('\\') {
+        return Ok(serde_json::from_str(quoted)?);
+    }
+    Ok(Cow::Borrowed(&quoted[1..quoted.len() - 1]))
 }
 
 /// Where a string ends that begins at `at`, behind its quote.

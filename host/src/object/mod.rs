@@ -22,7 +22,7 @@ pub use budget::{Account, Budget};
 pub use content::{Content, Contents};
 pub use digest::Digest;
 pub use fault::{ExceptionDetail, FailedAttempt, Fault, Finding, Kind};
-pub use id::{InvocationId, MessageId, MethodName, ObjectId, Rev};
+pub use id::{InvocationId, MessageId, MethodName, OBJECT_COLLECTION, ObjectId, Rev};
 pub use invocation::{Invocation, InvocationOutcome, SentAnswer, SentMessage, SentOutcome};
 pub use json::{Json, JsonError};
 pub use message::{Message, MessageStatus, NewMessage};

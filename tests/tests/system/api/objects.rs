@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{JSON, NOWHERE, done, each, install, is_problem, read, to};
 
+const SOURCE: &str = r#"{"source":"return 1"}"#;
+
 #[tokio::test]
 async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     let server = Server::start_with(&[NOWHERE]);
@@ -26,7 +28,7 @@ async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     assert_eq!(created.location.as_deref(), Some("/objects/first"));
     let etag = format!("\"{rev}\"");
     assert_eq!(created.etag.as_ref(), Some(&etag));
-    for path in ["/objects/first", "/objects/UvmObjects%2Ffirst"] {
+    for path in ["/objects/first", "/objects/UvmObjects%2Ffirst", "/objects/UvmObjects/first"] {
         let answer = client.get(path).await;
         assert_eq!(
             (answer.status, answer.etag.as_ref(), answer.json()),
@@ -60,7 +62,14 @@ async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     let changed = "object 'UvmObjects/first' was changed by another message in the meantime";
     is_problem(&stale, 412, "RevisionConflict", changed);
     let unreadable = patch("\"", json!({ "n": 3 })).await;
-    is_problem(&unreadable, 400, "Malformed", "If-Match must be one ETag as it was answered, or *.");
+    is_problem(&unreadable, 400, "Malformed", "if-match must be ETags as they were answered, or *.");
+    for none in [format!("W/{etag}"), format!("{etag}, \"x\"")] {
+        is_problem(&patch(&none, json!({ "n": 3 })).await, 412, "RevisionConflict", changed);
+    }
+    let method =
+        client.request("PUT", "/objects/first/methods/x", &[JSON, ("if-match", &etag)], SOURCE.into()).await;
+    let blind = "A method has no ETag, so If-Match names none that it has: leave it out.";
+    is_problem(&method, 412, "RevisionConflict", blind);
     let now = client.get("/objects/first").await;
     assert_eq!(
         (now.etag.as_ref(), now.json()),
@@ -72,7 +81,62 @@ async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     install(client, "first", "greet", "self.n = 5").await;
     let tag = merged.etag.expect("a tag");
     is_problem(&patch(&tag, json!({ "n": 3 })).await, 412, "RevisionConflict", changed);
-    assert_eq!(patch("*", json!({ "n": 4 })).await.json()["attributes"]["n"], 4);
+    let last = patch("*", json!({ "n": 4 })).await;
+    assert_eq!(last.json()["attributes"]["n"], 4);
+    let tag = last.etag.expect("a tag");
+    let listed = patch(&format!("\"x\", {tag}"), json!({ "n": 5 })).await;
+    assert_eq!(listed.json()["attributes"]["n"], 5);
+    let tag = listed.etag.expect("a tag");
+    let again = async |known: &str| {
+        let answer = client.request("GET", "/objects/first", &[("if-none-match", known)], Vec::new()).await;
+        (answer.status, answer.etag, answer.text.is_empty())
+    };
+    for known in [&tag, &format!("\"x\", W/{tag}"), "*"] {
+        assert_eq!(again(known).await, (304, Some(tag.clone()), true), "{known}");
+    }
+    assert_eq!(again("\"x\"").await, (200, Some(tag), false));
+}
+
+/// Of two values one reader takes the first and another the last.
+#[tokio::test]
+async fn no_object_has_a_name_twice() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    let told =
+        |field| format!("The field '{field}' is not valid: it has the name \"a\" twice in one object.");
+    let twins = client
+        .send("POST", "/objects", r#"{"key":"two","attributes":{"x":[{"a":1,"b":{},"\u0061":2}]}}"#)
+        .await;
+    is_problem(&twins, 422, "Malformed", &told("attributes"));
+    let twins = client.send("PATCH", "/objects/system", r#"{"attributes":{"a":1,"a":1}}"#).await;
+    is_problem(&twins, 422, "Malformed", &told("attributes"));
+    for (field, value) in [("args", r#"[{"a":1,"a":2}]"#), ("kwargs", r#"{"a":{"b":"a"},"a":2}"#)] {
+        let body = format!(r#"{{"target_object_id":"system","method_name":"x","{field}":{value}}}"#);
+        is_problem(&client.send("POST", "/message", &body).await, 422, "Malformed", &told(field));
+    }
+    let fine = r#"{"key":"fine","attributes":{"a":{"a":{"a":"a"}},"b":[{"a":":"},{"a":"\":"}]}}"#;
+    assert_eq!(client.send("POST", "/objects", fine).await.status, 201);
+}
+
+/// An object may be called as the collection is.
+#[tokio::test]
+async fn the_beginning_of_a_long_id_is_no_object() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    for key in ["methods", "UvmObjects"] {
+        done(client, "POST", "/objects", &json!({ "key": key }), 201).await;
+    }
+    assert_eq!(read(client, "/objects/UvmObjects/methods").await["id"], "UvmObjects/methods");
+    assert_eq!(read(client, "/objects/UvmObjects").await["id"], "UvmObjects/UvmObjects");
+    let path = "/objects/UvmObjects/UvmObjects/methods/one";
+    let installed = done(client, "PUT", path, &json!({ "source": "return 1" }), 201).await;
+    assert_eq!(installed.location.as_deref(), Some("/objects/UvmObjects%2FUvmObjects/methods/one"));
+    let shown = server.cli().run(&["method", "show", "UvmObjects", "one", "--json"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert_eq!(
+        read(client, "/objects/UvmObjects/UvmObjects/methods?inherited=false").await["methods"][0]["name"],
+        "one"
+    );
 }
 
 /// The ids on all pages of `/objects`, and how many are on each.

@@ -26,6 +26,19 @@ fn a_head_that_is_too_large_is_refused_and_the_server_goes_on() {
     assert_eq!(status(&said(&server, format!("GET /healthz HTTP/1.1\r\n{HOST}\r\n"))), "200");
 }
 
+#[test]
+fn each_request_names_its_host_once() {
+    let server = Server::start_with(&[NOWHERE]);
+    for (request, expected) in [
+        ("GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), "400"),
+        (format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{HOST}\r\n"), "400"),
+        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), "200"),
+    ] {
+        let answer = said(&server, &request);
+        assert_eq!(status(&answer), expected, "{request} {answer}");
+    }
+}
+
 /// Whoever reads the lengths otherwise than this server, such as a proxy before it, must not smuggle a second request
 /// through as the end of the first.
 #[test]
