@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One rule, as its finding's `rule` names it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// A few words.
@@ -14,6 +14,7 @@ pub struct Rule {
     /// Why it is there, and what is allowed.
     pub why: String,
     /// A body that it refuses. None for limits, whose bodies would be long.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// A body that does what was meant, and is accepted.
     pub instead: String,

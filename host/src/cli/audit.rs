@@ -43,9 +43,9 @@ enum Format {
 
 pub async fn audit(config: &Config, options: &Options) -> Result<(), Failure> {
     if let Some(rule) = &options.explain {
-        return explain(rule);
+        return explain(rule, options.output.json);
     }
-    let Some(file) = &options.file else { return policy(config) };
+    let Some(file) = &options.file else { return policy(config, options.output.json) };
     let source = read_source(file)?;
     let sandbox = parts::sandbox(config).await?;
     let text = source.as_str().to_owned();
@@ -76,8 +76,11 @@ fn show(findings: &[Finding], file: &str, source: &str, config: &Config) -> Resu
     Ok(())
 }
 
-fn explain(rule: &str) -> Result<(), Failure> {
+fn explain(rule: &str, is_json: bool) -> Result<(), Failure> {
     if rule.is_empty() {
+        if is_json {
+            return print_json(rules::all());
+        }
         for (id, rule) in rules::all() {
             print(&format!("{id:<10} {}", rule.title))?;
         }
@@ -88,6 +91,9 @@ fn explain(rule: &str) -> Result<(), Failure> {
             "There is no rule {rule}. `aura audit --explain` lists the rules."
         )));
     };
+    if is_json {
+        return print_json(told);
+    }
     print(&format!("{rule}: {}\n\n{}\n", told.title, told.why))?;
     if let Some(refused) = &told.refused {
         print(&format!("Refused:\n\n{}\n", indented(refused)))?;
@@ -99,8 +105,11 @@ fn indented(code: &str) -> String {
     code.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
-fn policy(config: &Config) -> Result<(), Failure> {
-    parts::policy(config)?;
+fn policy(config: &Config, is_json: bool) -> Result<(), Failure> {
+    let policy = parts::policy(config)?;
+    if is_json {
+        return print_json(&policy);
+    }
     let text = match &config.policy {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,

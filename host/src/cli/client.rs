@@ -176,7 +176,9 @@ impl Client {
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {
         let url = &self.url;
-        Failure::Unreachable(if error.is_connect() {
+        Failure::Unreachable(if error.is_timeout() {
+            format!("AURA at {url} did not answer in time.")
+        } else if error.is_connect() {
             format!(
                 "AURA does not answer at {url}. Start it with `aura serve`, or say where it is with --url."
             )

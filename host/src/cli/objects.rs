@@ -126,7 +126,7 @@ fn show_budget(report: &BudgetReport, output: Output) -> Result<(), Failure> {
 
 /// Where the API has an object.
 pub fn path(object: &ObjectId) -> String {
-    format!("/objects/{}", segment(object.key()))
+    format!("/objects/{}", segment(object.as_str()))
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), Failure> {

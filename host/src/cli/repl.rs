@@ -42,18 +42,22 @@ pub async fn repl(config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// All lines, whatever becomes of them. A message that fails is no failure of the REPL, but a service that is not there.
 async fn from_pipe(config: &Config) -> Result<(), Failure> {
+    let mut end = Ok(());
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines
         .next_line()
         .await
         .map_err(|error| Failure::Failed(format!("The input cannot be read: {error}")))?
     {
-        if !obey(config, &line).await? {
-            break;
+        match obey(config, &line).await? {
+            Next::Leave => break,
+            Next::Line => {}
+            Next::Unreachable => end = Err(Failure::Told(3)),
         }
     }
-    Ok(())
+    end
 }
 
 async fn from_terminal(config: &Config) -> Result<(), Failure> {
@@ -69,7 +73,10 @@ async fn from_terminal(config: &Config) -> Result<(), Failure> {
         let (returned, signal) = read.await?;
         editor = returned;
         match signal.map_err(|error| Failure::Failed(format!("The terminal cannot be read: {error}")))? {
-            Signal::Success(line) if !obey(config, &line).await? => return Ok(()),
+            Signal::Success(line) => match obey(config, &line).await? {
+                Next::Leave => return Ok(()),
+                Next::Line | Next::Unreachable => {}
+            },
             Signal::CtrlD => return Ok(()),
             _ => {}
         }
@@ -84,20 +91,28 @@ fn editor(config: &Config) -> Result<Reedline, Failure> {
     Ok(editor.with_ansi_colors(!config.no_color))
 }
 
-/// Does what a line says. `false`: the user wants to leave.
-async fn obey(config: &Config, line: &str) -> Result<bool, Failure> {
+/// What comes after a line.
+enum Next {
+    Line,
+    /// Another line, but for this one a service was not there.
+    Unreachable,
+    Leave,
+}
+
+/// Does what a line says.
+async fn obey(config: &Config, line: &str) -> Result<Next, Failure> {
     let Some(words) = shlex::split(line) else {
         tell("A quotation mark is missing.");
-        return Ok(true);
+        return Ok(Next::Line);
     };
     if words.is_empty() {
-        return Ok(true);
+        return Ok(Next::Line);
     }
     let command = words[0].clone();
     let done = match Line::try_parse_from(words) {
         Ok(Line::Send(options)) => send::send(config, options).await,
         Ok(Line::Help) => print(HELP),
-        Ok(Line::Exit) => return Ok(false),
+        Ok(Line::Exit) => return Ok(Next::Leave),
         Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
             tell(&format!(
                 "'{command}' is no command here; `help` lists them. To send a message: send TARGET METHOD"
@@ -110,11 +125,12 @@ async fn obey(config: &Config, line: &str) -> Result<bool, Failure> {
         }
     };
     match done {
-        Ok(()) | Err(Failure::Told(1 | 3 | 130)) => Ok(true),
+        Ok(()) | Err(Failure::Told(1 | 130)) => Ok(Next::Line),
+        Err(Failure::Told(3)) => Ok(Next::Unreachable),
         Err(gone @ Failure::Told(_)) => Err(gone),
         Err(failure) => {
             tell(&failure.to_string());
-            Ok(true)
+            Ok(if matches!(failure, Failure::Unreachable(_)) { Next::Unreachable } else { Next::Line })
         }
     }
 }

@@ -95,12 +95,16 @@ pub async fn send(config: &Config, options: Options) -> Result<(), Failure> {
     let sent = client.message(body, Duration::from_secs(options.timeout)).await;
     waiting.finish_and_clear();
     match sent? {
-        Sent::Going(id) => Err(Failure::Failed(format!(
-            "No answer within {}; the message goes on. Its record is at {}/messages/{id}.",
-            count(options.timeout, "second", "seconds"),
-            client.url()
-        ))),
+        Sent::Going(id) => {
+            going(id, options.json)?;
+            Err(Failure::Failed(format!(
+                "No answer within {}; the message goes on. Its record is at {}/messages/{id}.",
+                count(options.timeout, "second", "seconds"),
+                client.url()
+            )))
+        }
         Sent::Left(id) => {
+            going(id, options.json)?;
             let url = client.url();
             tell(&format!(
                 "Not waiting any longer; the message goes on. Its record is at {url}/messages/{id}."
@@ -113,6 +117,14 @@ pub async fn send(config: &Config, options: Options) -> Result<(), Failure> {
         }
         Sent::Finished(message) => show(&client, &message).await,
     }
+}
+
+/// For programs, which message nobody waits for any longer.
+fn going(message_id: MessageId, is_json: bool) -> Result<(), Failure> {
+    if !is_json {
+        return Ok(());
+    }
+    print_json(&Receipt { message_id, status: "accepted".to_owned() })
 }
 
 /// Output and result on stdout, what happened on stderr.
@@ -165,7 +177,7 @@ fn told(fault: &Fault) -> String {
 
 /// The persona that wrote the method; not worth failing for.
 async fn written_by(client: &Client, message: &Message) -> Option<String> {
-    let key = segment(message.source_object_id.as_ref()?.key());
+    let key = segment(message.source_object_id.as_ref()?.as_str());
     let path = format!("/objects/{key}/methods/{}", message.method_name.lesson());
     let method: crate::object::Method = client.get(&path).await.ok()?;
     method.provenance.persona

@@ -41,6 +41,18 @@ fn every_rule_can_be_explained() {
     assert_eq!(all.code, Some(0), "{all:?}");
     let rules: Vec<&str> = all.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(rules.contains(&"builtin") && rules.len() > 10, "{all:?}");
+    let as_json = |args: &[&str]| -> Value {
+        let told = instance.run(&[&["audit", "--json"], args].concat());
+        serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"))
+    };
+    let listed = as_json(&["--explain"]);
+    assert_eq!(listed.as_object().map_or(0, serde_json::Map::len), rules.len());
+    assert_eq!(as_json(&["--explain", "builtin"]), listed["builtin"]);
+    assert!(
+        as_json(&["--policy"])["modules"]["allowed"]
+            .as_array()
+            .is_some_and(|all| all.contains(&"json".into()))
+    );
     for rule in rules {
         let told = instance.run(&["audit", "--explain", rule]);
         assert!(told.stdout.starts_with(&format!("{rule}: ")), "{told:?}");

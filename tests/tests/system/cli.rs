@@ -81,6 +81,24 @@ fn repl_makes_first_contact() {
     let methods = server.cli().run(&["object", "show", "system", "--json"]);
     let object: serde_json::Value = serde_json::from_str(&methods.stdout).expect("an object");
     assert_eq!(object["methods"], serde_json::json!(["greet"]));
+    let mut alone = Instance::new(&[]);
+    alone.set("AURA_URL", "http://127.0.0.1:1");
+    let done = alone.run_with(&["repl"], "send system greet\nhelp\n");
+    assert!(done.code == Some(3) && done.stdout.starts_with("send TARGET METHOD"), "{done:?}");
+}
+
+#[test]
+fn a_program_that_does_not_wait_any_longer_has_the_id() {
+    let server = Server::start_with(&[("OLLAMA_HOST", "http://127.0.0.1:1")]);
+    let endless =
+        ["method", "install", "system", "spin", "-", "--wall-ms", "60000", "--fuel", "1000000000000"];
+    let done = server.cli().run_with(&endless, "while True: pass");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let done = server.cli().run(&["send", "system", "spin", "--timeout", "1", "--json"]);
+    let receipt: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let id = receipt["message_id"].as_str().expect("an id");
+    assert_eq!((done.code, &receipt["status"]), (Some(1), &"accepted".into()));
+    assert!(done.stderr.ends_with(&format!("/messages/{id}.\n")), "{done:?}");
 }
 
 #[test]

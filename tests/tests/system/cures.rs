@@ -100,6 +100,9 @@ fn the_table_has_all_diagnoses_and_no_others() {
     };
     let listed = lines(&["doctor", "--explain"]);
     let listed: BTreeSet<&str> = listed.iter().filter_map(|line| line.split_whitespace().next()).collect();
+    let as_json: Vec<Value> =
+        serde_json::from_str(&lines(&["doctor", "--explain", "--json"]).concat()).expect("JSON");
+    assert_eq!(as_json.iter().filter_map(|entry| entry["name"].as_str()).collect::<BTreeSet<_>>(), listed);
     let table = lines(&["doctor", "--explain", "--markdown"]);
     assert_eq!(table[..2], ["| diagnosis | what is looked at | why | cure |", "|---|---|---|---|"]);
     let rows: BTreeSet<&str> = table[2..].iter().filter_map(|row| row.split('`').nth(1)).collect();

@@ -108,15 +108,16 @@ fn is_left(socket: &Path) -> bool {
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
     let expected = |asked: &Address| asked.expected().into_iter().map(|one| (asked.clone(), one)).collect();
     let asked: Vec<(Address, Address)> = sandboxes.iter().flat_map::<Vec<_>, _>(expected).collect();
-    let answers =
-        at_once(&asked, |(asked, address)| greet(address).map_err(|why| away(asked, address, &why)));
+    let answers = at_once(&asked, |(asked, address)| {
+        greet(address).map_err(|why| Box::new(away(asked, address, &why)))
+    });
     let mut first = None;
     let mut found = Vec::new();
     for ((_, address), answer) in asked.iter().zip(answers) {
         let Greeting { guest_digest: guest, config_digest, confinement } = match answer {
             Ok(greeting) => greeting,
             Err(away) => {
-                found.push(away);
+                found.push(*away);
                 continue;
             }
         };

@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "fix")]
     explain: Option<String>,
     /// With --explain: all of them as a Markdown table
-    #[arg(long, requires = "explain")]
+    #[arg(long, requires = "explain", conflicts_with = "json")]
     markdown: bool,
     #[command(flatten)]
     output: Output,
@@ -77,7 +77,7 @@ impl<'a> Set<'a> {
 
 pub async fn doctor(config: &Config, options: &Options) -> Result<(), Failure> {
     if let Some(name) = &options.explain {
-        return if options.markdown { table::markdown() } else { table::explain(name) };
+        return if options.markdown { table::markdown() } else { table::explain(name, options.output.json) };
     }
     let is_json = options.output.json;
     if !is_json {

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
-use crate::cli::term::print;
+use crate::cli::term::{print, print_json};
 
 /// What a diagnosis is about.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     pub name: String,
@@ -20,6 +20,7 @@ pub struct Entry {
     why: String,
     pub cure: String,
     /// What `--fix` does, if it does something.
+    #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 
@@ -46,8 +47,11 @@ pub fn find(name: &str) -> Option<(usize, &'static Entry)> {
     all().iter().enumerate().find(|(_, entry)| is(entry))
 }
 
-pub fn explain(name: &str) -> Result<(), Failure> {
+pub fn explain(name: &str, is_json: bool) -> Result<(), Failure> {
     if name.is_empty() {
+        if is_json {
+            return print_json(all());
+        }
         let width = all().iter().map(|entry| entry.name.len()).max().unwrap_or_default();
         for Entry { name, looks, .. } in all() {
             print(&format!("{name:width$}  {looks}"))?;
@@ -60,6 +64,9 @@ pub fn explain(name: &str) -> Result<(), Failure> {
             "There is no diagnosis {name}. `aura doctor --explain` lists them."
         )));
     };
+    if is_json {
+        return print_json(entry);
+    }
     let Entry { name, looks, why, cure, fix, .. } = entry;
     print(&format!("{name}: {looks}.\n\n{why}\n\nCure: {cure}"))?;
     fix.as_ref().map_or(Ok(()), |fix| print(&format!("\n`aura doctor --fix` {fix}.")))
