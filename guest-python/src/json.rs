@@ -3,12 +3,11 @@
 //! Written for this guest because exactness matters more than generality: integers of any size, floats as
 //! Python prints them, dicts in their order, no user code called on the way out.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use malachite_bigint::BigInt;
-use rustpython_vm::builtins::{PyDict, PyDictRef, PyFloat, PyInt, PyList, PyStr, PyTuple};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyRef, VirtualMachine, literal};
+use rustpython_vm::builtins::{PyDict, PyDictRef, PyFloat, PyInt, PyList, PyStr, PyTuple, PyType};
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyRef, VirtualMachine, literal};
 
 use crate::receiver;
 
@@ -325,33 +324,40 @@ impl Writer<'_> {
     fn object(&mut self, dict: PyDictRef, depth: usize) -> Result<(), String> {
         Self::deeper(depth)?;
         self.out.push('{');
-        let mut are_strings = true;
+        let (mut first, mut are_alike) = (None, true);
         for (index, (key, value)) in (&dict).into_iter().enumerate() {
             if index > 0 {
                 self.out.push(',');
             }
-            are_strings &= key.class().is(self.vm.ctx.types.str_type);
+            let class = key.class().to_owned();
+            are_alike &= self.is_plain(&class) && first.get_or_insert_with(|| class.clone()).is(&class);
             self.key(&key)?;
             self.out.push(':');
             self.value(&value, depth + 1)?;
         }
         self.out.push('}');
-        if are_strings { Ok(()) } else { self.distinct(&dict) }
+        if are_alike { Ok(()) } else { self.distinct(&dict) }
+    }
+
+    /// Whether values of this class that are not equal are never the same text.
+    fn is_plain(&self, class: &Py<PyType>) -> bool {
+        let types = &self.vm.ctx.types;
+        [types.str_type, types.int_type, types.float_type].iter().any(|plain| class.is(*plain))
     }
 
     /// Keys that Python tells apart may be the same text: readers would not agree on the value.
     fn distinct(&mut self, dict: &PyDictRef) -> Result<(), String> {
         let end = self.out.len();
-        let mut seen = BTreeSet::new();
+        let mut texts = Vec::with_capacity(dict.__len__());
         for (key, _) in dict {
             self.key(&key)?;
-            let text = self.out.split_off(end);
-            if seen.contains(&text) {
-                return Err(format!("a dict with two keys {text} is not JSON"));
-            }
-            seen.insert(text);
+            texts.push(self.out.split_off(end));
         }
-        Ok(())
+        texts.sort_unstable();
+        match texts.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(twins) => Err(format!("a dict with two keys {} is not JSON", twins[0])),
+            None => Ok(()),
+        }
     }
 
     fn key(&mut self, key: &PyObject) -> Result<(), String> {

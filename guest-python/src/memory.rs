@@ -7,7 +7,7 @@ const PAGE: usize = 4096;
 /// Takes every hole in the heap and keeps it, so that what a run allocates lies together at the heap's end: a run
 /// then touches few pages, and a page touched is a page to copy and to reset.
 pub fn fill_holes() {
-    const END: usize = 1 << 20;
+    const END: usize = 1 << 19;
     let pages = (1..=64).rev().map(|count| count * PAGE);
     let pieces = (1..256).rev().map(|count| count * 16);
     // Larger than any hole, so it lies at the end.

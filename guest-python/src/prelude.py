@@ -267,6 +267,8 @@ class Lock:
             return True
         if blocking and timeout < 0:
             raise RuntimeError("this would wait for ever: methods have no threads")
+        if not timeout <= threading.TIMEOUT_MAX:
+            raise OverflowError("timeout value is too large")
         return False
 
     def release(self):
@@ -291,6 +293,9 @@ class RLock(Lock):
 Lock.__module__ = RLock.__module__ = "threading"
 threading.Lock = threading._allocate_lock = Lock
 threading.RLock = RLock
+# The native one asks the clock of a machine.
+queue.SimpleQueue = queue._PySimpleQueue
+queue.SimpleQueue.__name__ = queue.SimpleQueue.__qualname__ = "SimpleQueue"
 # Whoever waits for some time has waited for long when it looks again.
 threading._time = queue.time = itertools.count(step=10**9).__next__
 
@@ -325,6 +330,7 @@ import collections
 import copy
 import dataclasses
 import enum
+import linecache
 import operator
 import string
 import traceback
@@ -342,6 +348,8 @@ string.getattr = ast.getattr = _guard.getattr
 # It makes its pattern when it is first used, and classes cannot be changed later.
 string.Template("").substitute()
 copy.setattr = _guard.setattr
+# There are no files with the lines of the library.
+linecache.updatecache = lambda filename, module_globals=None: []
 # It imports the module that an exception names.
 traceback._compute_suggestion_error = lambda *_: None
 # It reads and writes the module that it is given the name of.
