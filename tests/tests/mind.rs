@@ -511,6 +511,10 @@ fn a_body_is_found_in_what_models_answer() {
         "\"I cannot do that\"",
         "[]",
         "42",
+        "{\"thought\": \"hm\"}\n{\"answer\": \"I cannot do that\"}",
+        "{'code2': 'return 1'}",
+        r#"{"Code": "return 1",}"#,
+        "\"I cannot do that\"\n\"really\"",
         "```json\n{\"method\": \"return 1\"}\n```",
     ] {
         assert_eq!(refused(none), "the answer is JSON, but no object with a text \"code\"", "{none}");

@@ -36,11 +36,17 @@ fn code(answer: &str) -> Result<String, String> {
         );
     }
     let code = line_starts(answer).find(|at| at.starts_with("```")).unwrap_or(answer);
-    // A literal is Python as well, but nobody writes it for a method.
-    if serde_json::from_str::<IgnoredAny>(unfenced(code)).is_ok() {
+    if is_data(unfenced(code).trim_start()) {
         return Err("the answer is JSON, but no object with a text \"code\"".into());
     }
     Ok(code.to_owned())
+}
+
+/// Whether it is JSON, or begins as only JSON does that a model took liberties with: literals are Python as well, but
+/// nobody begins a method with one that is no docstring.
+fn is_data(code: &str) -> bool {
+    let begins = code.starts_with('{') || (code.starts_with('"') && !code.starts_with("\"\"\""));
+    begins || serde_json::from_str::<IgnoredAny>(code).is_ok()
 }
 
 /// The `code` of the JSON object that begins here, whatever follows it.
