@@ -57,7 +57,8 @@ fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
     })
 }
 
-/// The monologue of one message: what was said so far, then what follows. Ends after its last step.
+/// The monologue of one message: what this server has said since it started, then what follows. Ends after its last step;
+/// of a message that ended before, that step is all there is.
 #[utoipa::path(
     get, path = "/messages/{id}/events", operation_id = "message_events", tag = "events", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, description = "One event a step, `event:` is the step's name",

@@ -63,9 +63,14 @@ fn verdict(api: &Arc<Api>, request: &Request) -> Result<(), Problem> {
         let text = format!("The address is longer than {MAX_URI_BYTES} bytes.");
         return Err(Problem::new(StatusCode::URI_TOO_LONG, Kind::Malformed, text));
     }
-    let hosts = request.headers().get_all(header::HOST).into_iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Err(Problem::malformed("Send the header Host, once."));
+    let hosts: Vec<_> = request.headers().get_all(header::HOST).into_iter().map(authority).collect();
+    let is_named = match hosts[..] {
+        [Some(_)] => true,
+        [] => request.version() == Version::HTTP_10,
+        _ => false,
+    };
+    if !is_named {
+        return Err(Problem::malformed("Send the header Host, once, as HOST or HOST:PORT."));
     }
     if OPEN.contains(&request.uri().path()) {
         return Ok(());
@@ -107,9 +112,12 @@ fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
     Err(foreign("This server has no token (AURA_API_TOKEN) and answers only to localhost and to addresses."))
 }
 
+fn authority(host: &HeaderValue) -> Option<Authority> {
+    host.to_str().ok()?.parse().ok()
+}
+
 fn is_local(host: &HeaderValue) -> bool {
-    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    authority.is_some_and(|authority| {
+    authority(host).is_some_and(|authority| {
         let name = authority.host().trim_matches(['[', ']']);
         name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
     })

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::Api;
 use super::problem::Problem;
-use crate::object::{Kind, Rev};
+use crate::object::Kind;
 
 /// The largest body accepted.
 pub const MAX_BODY_BYTES: usize = 8 << 20;
@@ -194,76 +194,6 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         _ => {
             Err(Problem::malformed("Idempotency-Key must be 1 to 255 visible ASCII characters, given once."))
         }
-    }
-}
-
-/// What is set for a change, or not to be sent again: a list of ETags, or any that there is (RFC 9110, section 13.1).
-enum Tags {
-    Any,
-    /// Each with whether it is weak.
-    Listed(Vec<(bool, String)>),
-}
-
-impl Tags {
-    /// `None`: the header is not there.
-    fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, Problem> {
-        let mut listed = Vec::new();
-        for value in headers.get_all(name) {
-            let text = value.to_str().unwrap_or_default();
-            for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-                let (is_weak, tag) = tag.strip_prefix("W/").map_or((false, tag), |tag| (true, tag));
-                // A revision without its quotes is understood too.
-                let opaque = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-                if opaque.is_empty() || opaque.contains('"') {
-                    let text = format!("{name} must be ETags as they were answered, or *.");
-                    return Err(Problem::malformed(text));
-                }
-                listed.push((is_weak, opaque.to_owned()));
-            }
-        }
-        Ok(match &listed[..] {
-            [] if headers.contains_key(name) => {
-                return Err(Problem::malformed(format!("{name} must be ETags as they were answered, or *.")));
-            }
-            [] => None,
-            [(false, any)] if any == "*" => Some(Self::Any),
-            _ => Some(Self::Listed(listed)),
-        })
-    }
-}
-
-/// The revisions of which a change must find one; with `*`, or without `If-Match`, any.
-pub fn if_match(headers: &HeaderMap) -> Result<Option<Vec<Rev>>, Problem> {
-    let Some(Tags::Listed(tags)) = Tags::of(headers, &header::IF_MATCH)? else { return Ok(None) };
-    // A weak one matches nothing.
-    let strong = tags.into_iter().filter(|(is_weak, _)| !is_weak).map(|(_, tag)| Rev(tag));
-    Ok(Some(strong.collect()))
-}
-
-/// For what has no ETag of its own: a change that is asked for at one would be made blindly.
-pub struct Blindly;
-
-impl<S: Send + Sync> FromRequestParts<S> for Blindly {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match if_match(&parts.headers)? {
-            None => Ok(Self),
-            Some(_) => Err(Problem::new(
-                StatusCode::PRECONDITION_FAILED,
-                Kind::RevisionConflict,
-                "A method has no ETag, so If-Match names none that it has: leave it out.",
-            )),
-        }
-    }
-}
-
-/// Whether the client has this revision already (`If-None-Match`).
-pub fn is_known(headers: &HeaderMap, rev: &Rev) -> bool {
-    match Tags::of(headers, &header::IF_NONE_MATCH) {
-        Ok(Some(Tags::Any)) => true,
-        Ok(Some(Tags::Listed(tags))) => tags.iter().any(|(_, tag)| *tag == rev.0),
-        Ok(None) | Err(_) => false,
     }
 }
 

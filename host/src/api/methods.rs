@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::input::{Asked, At, Blindly, Sent};
-use super::objects::in_path;
+use super::input::{Asked, At, Sent};
+use super::paths::in_path;
 use super::problem::Problem;
 use crate::object::{Method, MethodName, ObjectId, QuotaOverride, Source};
 use crate::orchestrator::Suggestion;
@@ -91,7 +91,6 @@ fn checked(quota: QuotaOverride) -> Result<QuotaOverride, Problem> {
 )]
 pub async fn install(
     State(api): Shared,
-    _: Blindly,
     At((object, name)): At<(ObjectId, MethodName)>,
     Sent(body): Sent<InstallBody>,
 ) -> Result<Response, Problem> {
@@ -146,7 +145,6 @@ pub struct RollbackBody {
 )]
 pub async fn rollback(
     State(api): Shared,
-    _: Blindly,
     At((object, name)): At<(ObjectId, MethodName)>,
     Sent(body): Sent<RollbackBody>,
 ) -> Result<Answer<Method>, Problem> {
@@ -164,7 +162,6 @@ pub async fn rollback(
 )]
 pub async fn quota(
     State(api): Shared,
-    _: Blindly,
     At((object, name)): At<(ObjectId, MethodName)>,
     Sent(quota): Sent<QuotaOverride>,
 ) -> Result<Answer<Method>, Problem> {

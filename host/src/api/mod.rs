@@ -6,6 +6,7 @@
 mod audit;
 mod budgets;
 mod clients;
+mod conditions;
 mod events;
 mod guard;
 mod health;
@@ -17,6 +18,7 @@ mod metrics;
 mod objects;
 mod observe;
 mod openapi;
+mod paths;
 mod problem;
 mod regenerate;
 mod server;
@@ -97,6 +99,7 @@ fn router(api: &Arc<Api>) -> Router {
         .route("/openapi.json", get(openapi::serve))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(conditions::check))
         .layer(middleware::from_fn_with_state(Arc::clone(api), guard::check));
     observe::observed(guarded).with_state(Arc::clone(api))
 }

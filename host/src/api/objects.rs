@@ -2,16 +2,18 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::input::{Asked, At, Sent, if_match, is_known};
+use super::conditions::{if_match, is_known};
+use super::input::{Asked, At, Sent};
 use super::messages::page_size;
+use super::paths::in_path;
 use super::problem::Problem;
 use super::{Api, Shared};
-use crate::object::{Json, OBJECT_COLLECTION, Object, ObjectId, Rev};
+use crate::object::{Json, Object, ObjectId, Rev};
 use crate::store::{NewObject, Page, StoreError};
 
 /// An object to be created.
@@ -76,26 +78,6 @@ pub async fn create(State(api): Shared, Sent(body): Sent<ObjectBody>) -> Result<
     Ok((StatusCode::CREATED, location, tagged(object)).into_response())
 }
 
-/// A key as it stands in a path: of the characters a key may have, `%` alone means something else there.
-pub fn in_path(key: &str) -> String {
-    let key = key.replace('%', "%25");
-    // Else it would be read as the beginning of a long id.
-    if key == OBJECT_COLLECTION { format!("{OBJECT_COLLECTION}%2F{key}") } else { key }
-}
-
-/// The address with a long id as it is with a short one: routes have a segment for an object.
-pub fn shorten(uri: &mut Uri) {
-    let short = || {
-        let rest =
-            uri.path().strip_prefix("/objects/")?.strip_prefix(OBJECT_COLLECTION)?.strip_prefix('/')?;
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        format!("/objects/{rest}{query}").parse().ok()
-    };
-    if let Some(short) = short() {
-        *uri = short;
-    }
-}
-
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -143,7 +125,7 @@ pub async fn list(State(api): Shared, Asked(query): Asked<ObjectQuery>) -> Resul
 )]
 pub async fn show(State(api): Shared, At(id): At<ObjectId>, headers: HeaderMap) -> Result<Response, Problem> {
     let object = api.orchestrator.store().object(&id).await?;
-    if is_known(&headers, &object.rev) {
+    if is_known(&headers, &object.rev)? {
         return Ok((StatusCode::NOT_MODIFIED, [tag(&object)]).into_response());
     }
     Ok(tagged(object))

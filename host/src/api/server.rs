@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clients::{Client, Seat};
 use super::guard::Sender;
-use super::objects::shorten;
+use super::paths::shorten;
 use super::{Api, metrics, router};
 use crate::object::Fault;
 

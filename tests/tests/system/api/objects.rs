@@ -7,8 +7,6 @@ use serde_json::{Value, json};
 
 use super::{JSON, NOWHERE, done, each, install, is_problem, read, to};
 
-const SOURCE: &str = r#"{"source":"return 1"}"#;
-
 #[tokio::test]
 async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     let server = Server::start_with(&[NOWHERE]);
@@ -62,14 +60,10 @@ async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
     let changed = "object 'UvmObjects/first' was changed by another message in the meantime";
     is_problem(&stale, 412, "RevisionConflict", changed);
     let unreadable = patch("\"", json!({ "n": 3 })).await;
-    is_problem(&unreadable, 400, "Malformed", "if-match must be ETags as they were answered, or *.");
-    for none in [format!("W/{etag}"), format!("{etag}, \"x\"")] {
+    is_problem(&unreadable, 400, "Malformed", "If-Match must be ETags as they were answered, or *.");
+    for none in ["\"*\"".to_owned(), format!("W/{etag}"), format!("{etag}, \"x\"")] {
         is_problem(&patch(&none, json!({ "n": 3 })).await, 412, "RevisionConflict", changed);
     }
-    let method =
-        client.request("PUT", "/objects/first/methods/x", &[JSON, ("if-match", &etag)], SOURCE.into()).await;
-    let blind = "A method has no ETag, so If-Match names none that it has: leave it out.";
-    is_problem(&method, 412, "RevisionConflict", blind);
     let now = client.get("/objects/first").await;
     assert_eq!(
         (now.etag.as_ref(), now.json()),
@@ -95,6 +89,26 @@ async fn objects_are_created_once_and_changed_by_those_who_know_the_revision() {
         assert_eq!(again(known).await, (304, Some(tag.clone()), true), "{known}");
     }
     assert_eq!(again("\"x\"").await, (200, Some(tag), false));
+}
+
+#[tokio::test]
+async fn no_change_is_made_on_a_condition_that_nobody_looks_at() {
+    let server = Server::start_with(&[NOWHERE]);
+    let client = server.client();
+    let before = read(client, "/objects/system").await;
+    let method = r#"{"source":"return 1"}"#;
+    for (verb, path, header, shown, body) in [
+        ("PUT", "/objects/system/methods/x", "if-match", "If-Match", method),
+        ("PUT", "/objects/system/methods/x", "if-none-match", "If-None-Match", method),
+        ("POST", "/objects", "if-none-match", "If-None-Match", r#"{"key":"x"}"#),
+        ("PATCH", "/objects/system", "if-none-match", "If-None-Match", r#"{"attributes":{"n":1}}"#),
+    ] {
+        let answer = client.request(verb, path, &[JSON, (header, "*")], body.into()).await;
+        let told = format!("This change cannot be made on a condition: leave {shown} out.");
+        is_problem(&answer, 412, "RevisionConflict", &told);
+    }
+    assert_eq!(read(client, "/objects/system").await, before);
+    assert_eq!(client.get("/objects/x").await.status, 404);
 }
 
 /// Of two values one reader takes the first and another the last.
