@@ -48,6 +48,8 @@ pub enum Sent {
     Finished(Box<Message>),
     /// The time was up.
     Going(MessageId),
+    /// The server went away.
+    Lost(MessageId),
     /// Ctrl-C.
     Left(MessageId),
 }
@@ -118,14 +120,11 @@ impl Client {
                 answer = self.exchange(Method::GET, &path, None, Some(left.min(MAX_WAIT))) => answer,
                 Ok(()) = tokio::signal::ctrl_c() => return Ok(Sent::Left(message_id)),
             };
-            let (_, text) = answer.map_err(|failure| match failure {
-                Failure::Unreachable(_) => Failure::Unreachable(format!(
-                    "AURA stopped before the message ended. It is on disk and goes on at the next start; its record is at \
-                     {}{path}.",
-                    self.url
-                )),
-                failure => failure,
-            })?;
+            let text = match answer {
+                Ok((_, text)) => text,
+                Err(Failure::Unreachable(_)) => return Ok(Sent::Lost(message_id)),
+                Err(failure) => return Err(failure),
+            };
             let message: Message = read(&text)?;
             if message.status.is_final() {
                 return Ok(Sent::Finished(Box::new(message)));

@@ -28,7 +28,7 @@ pub struct Options {
     /// Print the message's id and do not wait
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
-    /// Print the message's record as JSON
+    /// Print the message's record as JSON; its id alone if nobody waits for its end
     #[arg(long)]
     json: bool,
 }
@@ -95,6 +95,14 @@ pub async fn send(config: &Config, options: Options) -> Result<(), Failure> {
     let sent = client.message(body, Duration::from_secs(options.timeout)).await;
     waiting.finish_and_clear();
     match sent? {
+        Sent::Lost(id) => {
+            going(id, options.json)?;
+            Err(Failure::Unreachable(format!(
+                "AURA stopped, or answers no longer, before the message ended. It is on disk and goes on when AURA does; \
+                 its record is at {}/messages/{id}.",
+                client.url()
+            )))
+        }
         Sent::Going(id) => {
             going(id, options.json)?;
             Err(Failure::Failed(format!(

@@ -106,14 +106,16 @@ fn is_left(socket: &Path) -> bool {
 }
 
 fn sandboxes(sandboxes: &[Address]) -> Vec<Diagnosis> {
-    let expected = |asked: &Address| asked.expected().into_iter().map(|one| (asked.clone(), one)).collect();
-    let asked: Vec<(Address, Address)> = sandboxes.iter().flat_map::<Vec<_>, _>(expected).collect();
-    let answers = at_once(&asked, |(asked, address)| {
+    let mut expected = Vec::new();
+    for asked in sandboxes {
+        expected.extend(asked.expected().into_iter().map(|address| (asked, address)));
+    }
+    let answers = at_once(&expected, |(asked, address)| {
         greet(address).map_err(|why| Box::new(away(asked, address, &why)))
     });
     let mut first = None;
     let mut found = Vec::new();
-    for ((_, address), answer) in asked.iter().zip(answers) {
+    for ((_, address), answer) in expected.iter().zip(answers) {
         let Greeting { guest_digest: guest, config_digest, confinement } = match answer {
             Ok(greeting) => greeting,
             Err(away) => {
@@ -148,9 +150,10 @@ fn away(asked: &Address, address: &Address, why: &WireError) -> Diagnosis {
     let away =
         Diagnosis::bad(State::Unreachable, SANDBOX, format!("{address} is away: {why}")).cured_by(cure);
     match address {
-        // In a folder there are fewer than before, perhaps on purpose.
-        Address::Unix(path) if is_left(path) && asked != address => left(path),
-        Address::Unix(path) if is_left(path) => away.with(Fix::RemoveSocket(path.clone())),
+        Address::Unix(path) if is_left(path) => {
+            // In a folder there are fewer than before, perhaps on purpose.
+            if asked == address { away.with(Fix::RemoveSocket(path.clone())) } else { left(path) }
+        }
         _ => away,
     }
 }

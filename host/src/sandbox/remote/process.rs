@@ -101,7 +101,7 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
     let cannot = |error| ProcessError::Failed(format!("Cannot listen on {address}: {error}"));
     match address {
         Address::Unix(path) => {
-            let _turn = turn(path.parent().unwrap_or(path));
+            let _turn = turn(path.parent().unwrap_or(path), 1);
             if !give_way(path)? {
                 let text = format!("Another sandbox listens on {} already.", path.display());
                 return Err(ProcessError::Failed(text));
@@ -109,7 +109,7 @@ fn listen(address: &Address, group: bool) -> Result<(Listener, Address), Process
             Ok((Listener::Unix(bind(path, group).map_err(cannot)?), address.clone()))
         }
         Address::Folder(folder) => {
-            let _turn = turn(folder);
+            let _turn = turn(folder, PLACES);
             for place in address.places() {
                 let Address::Unix(path) = &place else { continue };
                 // What cannot be had is left to whoever has it.
@@ -145,18 +145,23 @@ fn plain() -> OpenOptions {
 
 /// A lock on a folder, which leaves no file there: nobody else takes a socket for left behind and removes it, while one
 /// looks whether it is and binds its own. Where none is to be had, or whoever holds it keeps it for longer than a look
-/// at all places takes, one goes on without.
-fn turn(folder: &Path) -> Option<File> {
-    let folder = File::open(Path::new(".").join(folder)).ok()?;
-    let end = Instant::now() + LISTENING * (PLACES + 1);
-    while Instant::now() < end {
-        match folder.try_lock() {
-            Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
-            Err(TryLockError::Error(_)) => return None,
+/// at so many places takes, one goes on without, and says so.
+fn turn(folder: &Path, places: u32) -> Option<File> {
+    let lock = || {
+        let file = File::open(Path::new(".").join(folder))?;
+        let end = Instant::now() + LISTENING * (places + 1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => return Err(io::Error::from(error)),
+            }
         }
-    }
-    None
+    };
+    let without = |error| tracing::warn!("{} is used without a lock: {error}", folder.display());
+    lock().map_err(without).ok()
 }
 
 fn bind(path: &Path, group: bool) -> io::Result<UnixListener> {
@@ -191,11 +196,14 @@ fn give_way(path: &Path) -> Result<bool, ProcessError> {
 
 /// Removes the socket of a sandbox that is gone. False: it is none.
 pub fn remove_left(path: &Path) -> io::Result<bool> {
-    let _turn = turn(path.parent().unwrap_or(path));
-    if !is_left(path)? {
-        return Ok(false);
+    let _turn = turn(path.parent().unwrap_or(path), 1);
+    match is_left(path)
+        .and_then(|is_left| if is_left { fs::remove_file(path).map(|()| true) } else { Ok(false) })
+    {
+        // Somebody else did it.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        removed => removed,
     }
-    fs::remove_file(path).map(|()| true)
 }
 
 /// Whether it is the socket of a sandbox that is gone: nobody listens on it.
