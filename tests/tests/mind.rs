@@ -451,7 +451,11 @@ fn a_model_is_needed_once_however_it_is_named() {
 }
 
 /// Answers as models give them, and the bodies they hold for `add`.
-const ANSWERS: [(&str, &str); 17] = [
+const ANSWERS: [(&str, &str); 18] = [
+    (
+        r#"{"code": "import re\nreturn re.findall(r'\b\\w', 'a b')"}"#,
+        "import re\nreturn re.findall(r'\\b\\w', 'a b')",
+    ),
     (r#"{"code": "return len(args)}"}"#, "return len(args)"),
     (r#"{"code": "return 1 # :)"}"#, "return 1 # :)"),
     (r#"{"code": "return 1"}"#, "return 1"),

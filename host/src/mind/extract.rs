@@ -20,7 +20,8 @@ struct Answer {
 
 /// The body that `answer` holds for `method`, or why there is none, as a sentence fit for the mind.
 pub fn body(answer: &str, method: &MethodName) -> Result<Source, String> {
-    let code = code(answer.trim())?.replace("\r\n", "\n");
+    // A model that writes the pattern `\b` as it is into JSON means no backspace.
+    let code = code(answer.trim())?.replace("\r\n", "\n").replace('\u{8}', "\\b");
     let body = unwrap(unfenced(&code), method);
     Source::parse(without_leftover(&body)).map_err(|error| error.to_string())
 }
