@@ -197,9 +197,14 @@ fn give_way(path: &Path) -> Result<bool, ProcessError> {
 /// Removes the socket of a sandbox that is gone. False: it is none.
 pub fn remove_left(path: &Path) -> io::Result<bool> {
     let _turn = turn(path.parent().unwrap_or(path), 1);
-    match is_left(path)
-        .and_then(|is_left| if is_left { fs::remove_file(path).map(|()| true) } else { Ok(false) })
-    {
+    let remove = || -> io::Result<bool> {
+        let is_left = is_left(path)?;
+        if is_left {
+            fs::remove_file(path)?;
+        }
+        Ok(is_left)
+    };
+    match remove() {
         // Somebody else did it.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         removed => removed,
