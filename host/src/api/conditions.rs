@@ -3,8 +3,6 @@
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use crate::object::{Kind, Rev};
@@ -15,18 +13,14 @@ const IF_NONE_MATCH: (HeaderName, &str) = (header::IF_NONE_MATCH, "If-None-Match
 /// What has an ETag that `If-Match` can name when it is changed.
 const TAGGED: [&str; 2] = ["/objects/{key}", "/objects/{key}/prototypes"];
 
-/// Refuses a change that is asked for on a condition which nobody would look at.
-pub async fn check(request: Request, next: Next) -> Response {
+/// Refuses what is sent on a condition that nobody would look at.
+pub fn check(request: &Request) -> Result<(), Problem> {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let is_looked_at = |name: &HeaderName| *name == header::IF_MATCH && TAGGED.contains(&route);
     let blind = |(name, _): &(HeaderName, &str)| request.headers().contains_key(name) && !is_looked_at(name);
-    if !request.method().is_safe()
-        && let Some((_, shown)) = [IF_MATCH, IF_NONE_MATCH].into_iter().find(blind)
-    {
-        let text = format!("This change cannot be made on a condition: leave {shown} out.");
-        return Problem::new(StatusCode::PRECONDITION_FAILED, Kind::RevisionConflict, text).into_response();
-    }
-    next.run(request).await
+    let Some((_, shown)) = [IF_MATCH, IF_NONE_MATCH].into_iter().find(blind) else { return Ok(()) };
+    let text = format!("This cannot be done on a condition: leave {shown} out.");
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, Kind::RevisionConflict, text))
 }
 
 /// The revisions of which a change must find one; with `*`, or without `If-Match`, any.

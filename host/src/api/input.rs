@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::Api;
 use super::problem::Problem;
+use super::{Api, conditions};
 use crate::object::Kind;
 
 /// The largest body accepted.
@@ -81,6 +81,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        conditions::check(&request)?;
         check_content_type(request.headers())?;
         let read = tokio::time::timeout(api.patience, read_body(request.into_body()));
         let bytes = read.await.map_err(|_| {

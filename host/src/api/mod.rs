@@ -99,7 +99,6 @@ fn router(api: &Arc<Api>) -> Router {
         .route("/openapi.json", get(openapi::serve))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(conditions::check))
         .layer(middleware::from_fn_with_state(Arc::clone(api), guard::check));
     observe::observed(guarded).with_state(Arc::clone(api))
 }

@@ -104,7 +104,7 @@ async fn no_change_is_made_on_a_condition_that_nobody_looks_at() {
         ("PATCH", "/objects/system", "if-none-match", "If-None-Match", r#"{"attributes":{"n":1}}"#),
     ] {
         let answer = client.request(verb, path, &[JSON, (header, "*")], body.into()).await;
-        let told = format!("This change cannot be made on a condition: leave {shown} out.");
+        let told = format!("This cannot be done on a condition: leave {shown} out.");
         is_problem(&answer, 412, "RevisionConflict", &told);
     }
     assert_eq!(read(client, "/objects/system").await, before);
