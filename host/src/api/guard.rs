@@ -63,20 +63,12 @@ fn verdict(api: &Arc<Api>, request: &Request) -> Result<(), Problem> {
         let text = format!("The address is longer than {MAX_URI_BYTES} bytes.");
         return Err(Problem::new(StatusCode::URI_TOO_LONG, Kind::Malformed, text));
     }
-    let hosts: Vec<_> = request.headers().get_all(header::HOST).into_iter().map(authority).collect();
-    let is_named = match hosts[..] {
-        [Some(_)] => true,
-        [] => request.version() == Version::HTTP_10,
-        _ => false,
-    };
-    if !is_named {
-        return Err(Problem::malformed("Send the header Host, once, as HOST or HOST:PORT."));
-    }
+    let host = host(request)?;
     if OPEN.contains(&request.uri().path()) {
         return Ok(());
     }
     if api.token.is_none() {
-        return check_host(request.headers()).and_then(|()| check_page(request.headers()));
+        return check_host(host.as_ref()).and_then(|()| check_page(request.headers()));
     }
     if api.is_trusted(request.headers()) {
         return Ok(());
@@ -103,24 +95,29 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
+/// Whom a request is for; none is named before HTTP 1.1.
+fn host(request: &Request) -> Result<Option<Authority>, Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    let read = |host: &HeaderValue| host.to_str().ok()?.parse().ok();
+    match (hosts.next().map(read), hosts.next()) {
+        (Some(Some(host)), None) => Ok(Some(host)),
+        (None, None) if request.version() == Version::HTTP_10 => Ok(None),
+        _ => Err(Problem::malformed("Send the header Host, once, as HOST or HOST:PORT.")),
+    }
+}
+
 /// Without a token the server listens on loopback only; a request for another name comes from a web page whose
 /// name was made to point here (DNS rebinding).
-fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get_all(header::HOST).into_iter().all(is_local) {
+fn check_host(host: Option<&Authority>) -> Result<(), Problem> {
+    if host.is_none_or(is_local) {
         return Ok(());
     }
     Err(foreign("This server has no token (AURA_API_TOKEN) and answers only to localhost and to addresses."))
 }
 
-fn authority(host: &HeaderValue) -> Option<Authority> {
-    host.to_str().ok()?.parse().ok()
-}
-
-fn is_local(host: &HeaderValue) -> bool {
-    authority(host).is_some_and(|authority| {
-        let name = authority.host().trim_matches(['[', ']']);
-        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
-    })
+fn is_local(host: &Authority) -> bool {
+    let name = host.host().trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 /// Nor may a web page from elsewhere, open in a browser on this machine, use what needs no token. Browsers say where

@@ -6,8 +6,9 @@ use clap::Args;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, Sent, segment};
+use super::client::{Client, Sent};
 use super::failure::Failure;
+use super::objects;
 use super::term::{count, duration, print, print_json, spin, spinner, tell, thousands};
 use crate::config::Config;
 use crate::object::{Fault, Json, Message, MessageId, MethodName, ObjectId};
@@ -185,8 +186,8 @@ fn told(fault: &Fault) -> String {
 
 /// The persona that wrote the method; not worth failing for.
 async fn written_by(client: &Client, message: &Message) -> Option<String> {
-    let key = segment(message.source_object_id.as_ref()?.as_str());
-    let path = format!("/objects/{key}/methods/{}", message.method_name.lesson());
+    let object = objects::path(message.source_object_id.as_ref()?);
+    let path = format!("{object}/methods/{}", message.method_name.lesson());
     let method: crate::object::Method = client.get(&path).await.ok()?;
     method.provenance.persona
 }

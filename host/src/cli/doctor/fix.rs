@@ -55,7 +55,7 @@ impl Fix {
             Self::RemoveSocket(socket) => {
                 let at = socket.clone();
                 let removed = parts::blocking(move || remove_left(&at)).await?;
-                if !removed.map_err(|error| cannot(socket, &error))? {
+                if !removed.map_err(|error| Failure::Failed(error.to_string()))? {
                     return Err(Failure::Failed(format!("{} is in use again", socket.display())));
                 }
                 Ok(format!("removed {}", socket.display()))

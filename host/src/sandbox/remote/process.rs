@@ -194,21 +194,10 @@ fn give_way(path: &Path) -> Result<bool, ProcessError> {
     Ok(true)
 }
 
-/// Removes the socket of a sandbox that is gone. False: it is none.
-pub fn remove_left(path: &Path) -> io::Result<bool> {
+/// Removes the socket of a sandbox that is gone. False: one listens there.
+pub fn remove_left(path: &Path) -> Result<bool, ProcessError> {
     let _turn = turn(path.parent().unwrap_or(path), 1);
-    let remove = || -> io::Result<bool> {
-        let is_left = is_left(path)?;
-        if is_left {
-            fs::remove_file(path)?;
-        }
-        Ok(is_left)
-    };
-    match remove() {
-        // Somebody else did it.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        removed => removed,
-    }
+    give_way(path)
 }
 
 /// Whether it is the socket of a sandbox that is gone: nobody listens on it.
